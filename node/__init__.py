@@ -1,0 +1,1 @@
+"""The node agent: runs executions on one machine. See README.md in this folder."""

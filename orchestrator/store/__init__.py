@@ -1,0 +1,1 @@
+"""Where a cluster is kept: `base` says what a store promises."""

@@ -1,0 +1,125 @@
+"""What a store promises. One suite (tests/contract/test_stores.py) holds every implementation to it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from orchestrator.contract.history import Level
+from orchestrator.contract.ids import ExecutionId, JobId, Timestamp
+from orchestrator.contract.selectors import LabelSelector
+from orchestrator.core.model import (
+    AnswerRecord,
+    Changes,
+    ExecutionRecord,
+    Happening,
+    JobRecord,
+    PartitionRecord,
+    Snapshot,
+    TailRecord,
+)
+
+
+class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs, in which order. Latest versions only."""
+
+    namespace: str = ""
+    """Empty or `*` = all."""
+    selector: LabelSelector | None = None
+    order_by: str = "created_at"
+    """`created_at` or `modified_at`."""
+    is_reversed: bool = False
+    limit: int = 0
+    """0 = no limit."""
+    offset: int = 0
+
+
+class ExecutionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which executions of a job, in which order."""
+
+    job_id: JobId
+    version: int = 0
+    """0 = all versions."""
+    index: int | None = None
+    """Only of this partition."""
+    order_by: str = "created_at"
+    """`created_at` or `modified_at`; ties by partition, then attempt."""
+    is_reversed: bool = False
+    limit: int = 0
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines of a job's history; ascending by number."""
+
+    job_id: JobId
+    version: int = 0
+    """0 = all versions."""
+    level: Level | None = None
+    execution_prefix: str = ""
+    since: Timestamp = Timestamp(0)
+    first_seq: int = 0
+    """Lines with this number and above."""
+    limit: int = 100
+
+
+class Store(Protocol):
+    """Durable records of one cluster, with one writer.
+
+    `commit` is the only write. Reads see every finished commit, never a part of one. Every method raises StoreError with
+    path and reason when the medium fails; a store that raised in `commit` takes no further one.
+    """
+
+    async def load(self) -> Snapshot:
+        """What is unsettled, in one go. A new store makes itself a cluster id."""
+
+    async def commit(self, changes: Changes, number: int, now: Timestamp) -> None:
+        """Write all of `changes` as commit `number`. Durable when it returns. One at a time."""
+
+    async def close(self) -> None:
+        """Finish what was begun and give up the lock. Closing twice is fine."""
+
+    async def find_jobs(self, wanted: str, namespace: str) -> list[JobRecord]:
+        """Latest versions that a text names: by name in `namespace` (empty = `default`), else by full id, else, where the text
+        is no full id, by prefix of the id (at most two are returned then, which is enough to know that it is ambiguous)."""
+
+    async def job(self, job_id: JobId, version: int = 0) -> JobRecord | None:
+        """A version of a job; 0 = the latest."""
+
+    async def versions(self, job_id: JobId) -> list[JobRecord]:
+        """All versions, ascending."""
+
+    async def jobs(self, query: JobQuery) -> tuple[list[JobRecord], bool]:
+        """A page of jobs, and whether there are more."""
+
+    async def count_jobs(self, namespace: str, selector: LabelSelector | None) -> int:
+        """How many jobs `jobs` would list without a limit."""
+
+    async def partitions(self, job_id: JobId, version: int) -> list[PartitionRecord]:
+        """All touched partitions of a version, ascending."""
+
+    async def next_seq(self, job_id: JobId) -> int:
+        """Number of the job's next line of history."""
+
+    async def execution(self, execution_id: ExecutionId) -> ExecutionRecord | None:
+        """One execution, by its full id."""
+
+    async def executions(self, query: ExecutionQuery) -> list[ExecutionRecord]:
+        """Executions of a job."""
+
+    async def executions_by_id(self, ids: Sequence[ExecutionId]) -> list[ExecutionRecord]:
+        """Those of `ids` that exist, in any order; for pages of rows."""
+
+    async def last_executions(self, job_id: JobId, version: int, indices: Sequence[int]) -> list[ExecutionRecord]:
+        """The latest execution of each of these partitions, ascending by index; those without one are left out."""
+
+    async def last_failures(self, job_id: JobId, version: int) -> list[ExecutionRecord]:
+        """Of each partition that has any: its latest failed execution. Ascending by index."""
+
+    async def history(self, query: HistoryQuery) -> tuple[list[Happening], bool]:
+        """A page of history, and whether there are more lines of the job after it (of any level or execution)."""
+
+    async def tails(self, execution_id: ExecutionId) -> list[TailRecord]:
+        """The log tails that came with an execution's end."""
+
+    async def answer(self, token: str) -> AnswerRecord | None:
+        """The kept answer to a request with this token, unless it is older than 24 hours."""

@@ -1,0 +1,1 @@
+"""What people use: the headless CLI and the terminal UI, both plain HTTP clients."""
