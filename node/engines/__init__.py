@@ -1,0 +1,1 @@
+"""What runs a task: one module an engine; `base` says what an engine promises."""
