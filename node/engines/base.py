@@ -38,7 +38,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """Limits: 0 = no limit of that kind."""
     network: NetworkConfig
     environment: Mapping[str, str]
-    """Everything but what the engine adds (`BACALHAU_INPUTS`, `BACALHAU_OUTPUTS`: where *this* engine shows them; engine params)."""
+    """Everything but what the engine adds: `BACALHAU_INPUTS`, `BACALHAU_OUTPUTS` (where *this* engine shows them), its params."""
     inputs: tuple[Mount, ...]
     outputs: tuple[Mount, ...]
     """One a result path, in order; `source` is an empty directory made before the start."""
@@ -107,8 +107,9 @@ class Engine(Protocol):
         """End all of its processes: politely, after `grace` seconds by force. `wait` returns then. Already ended: nothing."""
 
     async def adopt(self, launch: Launch, handle: Handle | None) -> Handle | None:
-        """After a restart of the agent: the handle with which `wait` goes on (also if it ended meanwhile and its exit code
-        can be told), or None when it never started or nobody can tell; whatever was left of it is then gone.
+        """After a restart of the agent: the handle with which `wait` goes on, or None; whatever was left of it is then gone.
+
+        A handle also if it ended meanwhile and its exit code can be told; None when it never started or nobody can tell.
 
         `handle` None = the journal knows only the intent. Raises EngineUnavailableError when the engine cannot be asked.
         """

@@ -55,9 +55,7 @@ class Resources(Spec, frozen=True, kw_only=True):
 
     def holds(self, need: "Resources") -> bool:
         """Whether `need` fits into this."""
-        return (
-            self.cpu >= need.cpu and self.memory >= need.memory and self.disk >= need.disk and self.gpu >= need.gpu
-        )
+        return self.cpu >= need.cpu and self.memory >= need.memory and self.disk >= need.disk and self.gpu >= need.gpu
 
 
 class Membership(enum.StrEnum):

@@ -79,8 +79,11 @@ class Store(Protocol):
         """Finish what was begun and give up the lock. Closing twice is fine."""
 
     async def find_jobs(self, wanted: str, namespace: str) -> list[JobRecord]:
-        """Latest versions that a text names: by name in `namespace` (empty = `default`), else by full id, else, where the text
-        is no full id, by prefix of the id (at most two are returned then, which is enough to know that it is ambiguous)."""
+        """Latest versions that a text names.
+
+        By name in `namespace` (empty = `default`), else by full id, else, where the text is no full id, by prefix of the id (at
+        most two are returned then, which is enough to know that it is ambiguous).
+        """
 
     async def job(self, job_id: JobId, version: int = 0) -> JobRecord | None:
         """A version of a job; 0 = the latest."""
