@@ -1,0 +1,39 @@
+# What a stranger types. Everything happens in this directory and in temporary ones, but for the Debian packages that
+# `make test` needs.
+SHELL := /bin/bash
+ENGINE ?= process
+PYTEST_ARGS ?=
+
+.PHONY: help install demo check test bench
+
+help:
+	@echo "make install             .venv with .venv/bin/shoal"
+	@echo "make demo                a whole cluster, a job over real data, a lost node; ENGINE=docker in containers"
+	@echo "make test                the checks, then every test (as root: installs what they need from Debian)"
+	@echo "make check               ruff, mypy, import contracts"
+	@echo "make bench               benchmarks; QUICK=1 for a short run"
+
+install: .venv/installed
+	@echo "installed: .venv/bin/shoal"
+
+.venv/installed: pyproject.toml
+	@bash tests/tools/make-venv.sh
+
+.venv/installed-dev: pyproject.toml
+	@bash tests/tools/make-venv.sh dev
+
+demo: .venv/installed
+	@ENGINE=$(ENGINE) bash samples/demo/demo.sh
+
+check: .venv/installed-dev
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: check
+	@bash tests/tools/packages.sh bubblewrap busybox-static cgroupfs-mount curl docker-registry docker.io tmux
+	@bash tests/tools/with-docker.sh .venv/bin/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+bench: .venv/installed-dev
+	.venv/bin/python -m tests.bench $(if $(QUICK),--quick)

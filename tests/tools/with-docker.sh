@@ -1,0 +1,44 @@
+#!/bin/bash
+# Runs a command with a Docker engine: with-docker.sh COMMAND... Where none answers, one is started for it, with its
+# own socket and data, and stopped at the end, however the command ends.
+set -euo pipefail
+
+answers() { curl --silent --fail --max-time 5 --unix-socket "${1#unix://}" http://docker/_ping >/dev/null 2>&1; }
+
+if answers "${DOCKER_HOST:-unix:///var/run/docker.sock}"; then
+    exec "$@"
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "no Docker engine answers at ${DOCKER_HOST:-/var/run/docker.sock}, and only root may start one" >&2
+    exit 1
+fi
+mountpoint --quiet /sys/fs/cgroup || cgroupfs-mount
+
+home=$(mktemp --directory /var/tmp/shoal-docker.XXXXXX)
+export DOCKER_HOST="unix://$home/docker.sock"
+dockerd --host "$DOCKER_HOST" --data-root "$home/data" --exec-root "$home/exec" --pidfile "$home/pid" \
+    >"$home/log" 2>&1 &
+engine=$!
+
+stop() {
+    kill "$engine" 2>/dev/null || true
+    wait "$engine" 2>/dev/null || true
+    for place in $(awk -v home="$home/" 'index($2, home) == 1 {print $2}' /proc/mounts); do
+        umount "$place" 2>/dev/null || true
+    done
+    rm -rf "$home"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+deadline=$((SECONDS + 60))
+until answers "$DOCKER_HOST"; do
+    if ! kill -0 "$engine" 2>/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
+        echo "dockerd did not start; its last words:" >&2
+        tail --lines 20 "$home/log" >&2
+        exit 1
+    fi
+    sleep 0.2
+done
+"$@"
