@@ -1,6 +1,6 @@
 """Which labels match: the label selectors of lists, and the constraints of jobs, with one evaluation for both.
 
-The grammar is that of Kubernetes: `env in (a,b), team=x, !old, size>3`. Selections of partitions are in `selection`.
+The grammar is that of Kubernetes: `env in (a,b), team=x, !old, size>3`. Selections of partitions are read by `selection`.
 """
 
 import re
@@ -9,7 +9,29 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from orchestrator.contract.job import Constraint
+from orchestrator.contract.selection import Fact, Facts, Selection, format_ranges, parse_ranges
 from orchestrator.contract.units import INT64
+
+__all__ = [
+    "KEY_RULE",
+    "OPERATORS",
+    "PREFERENCE",
+    "VALUE_RULE",
+    "Fact",
+    "Facts",
+    "LabelSelector",
+    "Requirement",
+    "Selection",
+    "constraint_matches",
+    "constraint_mismatch",
+    "format_ranges",
+    "integer",
+    "is_label_key",
+    "is_label_value",
+    "is_preference",
+    "parse_ranges",
+    "satisfies",
+]
 
 OPERATORS = ("in", "notin", "=", "==", "!=", "gt", "lt", "exists", "!")
 """What a job's constraint may say."""
