@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, field
 
 from orchestrator.contract.ids import JobId, Timestamp
-from orchestrator.contract.spec import Spec
+from orchestrator.contract.spec import DURATION, Spec
 
 
 class JobType(enum.StrEnum):
@@ -98,11 +98,11 @@ class NetworkConfig(Spec, frozen=True, kw_only=True):
 class TimeoutConfig(Spec, frozen=True, kw_only=True):
     """Limits in whole seconds; 0 = none. Each counts from when *it* began."""
 
-    execution_timeout: int = 0
+    execution_timeout: Annotated[int, DURATION] = 0
     """Of one execution, from the start of its engine."""
-    queue_timeout: int = 0
+    queue_timeout: Annotated[int, DURATION] = 0
     """Of a job that is Queued."""
-    total_timeout: int = 0
+    total_timeout: Annotated[int, DURATION] = 0
     """Of a job, from its submission, update or retry."""
 
 
@@ -117,10 +117,10 @@ class Constraint(Spec, frozen=True, kw_only=True):
 class Backoff(Spec, frozen=True, kw_only=True, omit_defaults=False):
     """How long a partition waits before its next attempt: min(max, initial * factor ** (n - 1)) seconds."""
 
-    initial: Annotated[float, Meta(ge=0, le=86_400)] = 1.0
+    initial: Annotated[float, Meta(ge=0, le=86_400), DURATION] = 1.0
     """Seconds before the first retry."""
     factor: Annotated[float, Meta(ge=1, le=10)] = 2.0
-    max: Annotated[float, Meta(ge=0, le=604_800)] = 300.0
+    max: Annotated[float, Meta(ge=0, le=604_800), DURATION] = 300.0
     """Seconds; no wait is longer."""
     jitter: bool = True
     """Whether a wait is multiplied by 0.5..1, so that partitions that failed together do not return together."""

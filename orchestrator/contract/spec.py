@@ -8,6 +8,9 @@ import msgspec
 
 ACRONYMS = {"id": "ID", "ids": "IDs", "cpu": "CPU", "gpu": "GPU", "gpus": "GPUs", "url": "URL", "pci": "PCI"}
 
+DURATION = msgspec.Meta(extra={"unit": "seconds"})
+"""Marks a number of seconds that people may also write as `1m30s`; an integer takes whole seconds only."""
+
 
 def wire_name(field: str) -> str:
     """The PascalCase name of a field: `node_id` is `NodeID`, `create_time` is `CreateTime`."""
