@@ -1,0 +1,407 @@
+"""The client of the REST API: one typed method a route. Used by the CLI and the TUI; also reads a real Bacalhau.
+
+Every PUT and DELETE carries an idempotency token and is repeated when the connection is lost, so that it takes effect once.
+Streams (watch, logs, archives) are in `client_stream`.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+import msgspec
+
+from orchestrator.contract.api import (
+    ErrorEnvelope,
+    ExecutionList,
+    GetJobResponse,
+    HistoryList,
+    JobList,
+    NodeList,
+    Problem,
+    PutJobResponse,
+    ResultList,
+    StopJobResponse,
+)
+from orchestrator.contract.job import Job
+from orchestrator.contract.node import BuildVersion, NodeInfo, NodeState
+from orchestrator.contract.partitions import ActionResult, Explanations, Failures, Grid, LogRange, PartitionDetail, Rows
+
+T = TypeVar("T")
+Query = Mapping[str, str | int | float | bool | None]
+
+JOBS = "/api/v1/orchestrator/jobs"
+NODES = "/api/v1/orchestrator/nodes"
+NOT_SUBMITTED = ("ID", "State", "Version", "Revision", "CreateTime", "ModifyTime")
+"""Keys of a job that the server sets: not sent with a submission."""
+PATIENCE = 15.0
+"""Seconds during which a request whose connection was lost is repeated."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class ClientError(Exception):
+    """The orchestrator refused a request, or its answer makes no sense.
+
+    `status` is the HTTP status; `code`, `component`, `hint` and `problems` are those of the error envelope.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 500,
+        code: str = "",
+        component: str = "",
+        hint: str = "",
+        problems: Sequence[Problem] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.component = component
+        self.hint = hint
+        self.problems = tuple(problems)
+
+    @property
+    def is_missing_route(self) -> bool:
+        """Whether the server has no such route (an older one, or Bacalhau), as opposed to no such job or node."""
+        return self.status == httpx.codes.NOT_FOUND and self.component == "APIServer"
+
+
+class UnreachableError(ClientError):
+    """Nothing answers at the orchestrator's address, or the connection was lost for good."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"the orchestrator at {url} is not reachable: {reason}",
+            code="Unreachable",
+            hint="start one with: shoal devstack; or name another with --api-host and --api-port",
+        )
+        self.url = url
+        self.reason = reason
+
+
+class NodeAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Body of `GET nodes/{id}`."""
+
+    node: NodeState
+
+
+class Alive(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Body of `GET agent/alive`."""
+
+    status: str
+
+
+class OrchestratorClient:
+    """A connection to one orchestrator; an async context manager. All methods raise ClientError."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str = "",
+        instance_id: str = "",
+        namespace: str = "",
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`url` is `http://host:port`; `namespace` is where names of jobs are looked up (empty = `default`)."""
+        self.url = url.rstrip("/")
+        self.namespace = namespace
+        self.headers = {"X-Bacalhau-InstanceID": instance_id} if instance_id else {}
+        if token:
+            self.headers["Authorization"] = f"Bearer {token}"
+        parts = urlsplit(self.url)
+        self.is_local = parts.hostname in LOOPBACK
+        self.http = httpx.AsyncClient(
+            base_url=self.url,
+            headers=self.headers,
+            timeout=httpx.Timeout(60.0, connect=5.0),
+            trust_env=not self.is_local,  # a proxy cannot reach our own loopback
+            verify=parts.scheme == "https",  # reading the certificates takes longer than the request
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give up all connections."""
+        await self.http.aclose()
+
+    # Jobs
+
+    async def submit(self, job: Job, *, force: bool = False) -> PutJobResponse:
+        """Submit a job, or a new version of a job of the same name."""
+        spec = msgspec.to_builtins(job)
+        for key in NOT_SUBMITTED:
+            spec.pop(key, None)
+        return await self._put(JOBS, {"Job": spec, "Force": force}, PutJobResponse)
+
+    async def jobs(
+        self,
+        *,
+        limit: int = 0,
+        next_token: str = "",
+        labels: str = "",
+        order_by: str = "",
+        is_reversed: bool = False,
+    ) -> JobList:
+        """A page of jobs; without `limit` all of them. In every namespace unless the client has one."""
+        query: Query = {
+            "limit": limit or None,
+            "next_token": next_token,
+            "labels": labels,
+            "order_by": order_by,
+            "reverse": is_reversed or None,
+        }
+        return await self._get(JOBS, JobList, query)
+
+    async def job(self, job: str, *, version: int = 0, include: str = "") -> GetJobResponse:
+        """One job; `include` is `history`, `executions`, or both with a comma."""
+        return await self._get(_job(job), GetJobResponse, {"job_version": version or None, "include": include})
+
+    async def stop(self, job: str, reason: str) -> StopJobResponse:
+        """Stop a job."""
+        body = {"reason": reason, "IdempotencyToken": uuid.uuid4().hex}
+        return await self._call("DELETE", _job(job), StopJobResponse, body=body)
+
+    async def executions(
+        self,
+        job: str,
+        *,
+        version: int = 0,
+        all_versions: bool = False,
+        order_by: str = "",
+        is_reversed: bool = False,
+        limit: int = 0,
+    ) -> ExecutionList:
+        """Executions of the latest version of a job, of one version, or of all."""
+        query: Query = {
+            "job_version": version or None,
+            "all_job_versions": all_versions or None,
+            "order_by": order_by,
+            "reverse": is_reversed or None,
+            "limit": limit or None,
+        }
+        return await self._get(f"{_job(job)}/executions", ExecutionList, query)
+
+    async def history(
+        self,
+        job: str,
+        *,
+        version: int = 0,
+        all_versions: bool = False,
+        event_type: str = "all",
+        execution_id: str = "",
+        limit: int = 0,
+        next_token: str = "",
+    ) -> HistoryList:
+        """A page of a job's history; the token is empty only when the job has ended and all was read."""
+        query: Query = {
+            "job_version": version or None,
+            "all_job_versions": all_versions or None,
+            "event_type": event_type,
+            "execution_id": execution_id,
+            "limit": limit or None,
+            "next_token": next_token,
+        }
+        return await self._get(f"{_job(job)}/history", HistoryList, query)
+
+    async def versions(self, job: str) -> JobList:
+        """All versions of a job, ascending."""
+        return await self._get(f"{_job(job)}/versions", JobList)
+
+    async def results(self, job: str) -> ResultList:
+        """Where the published results of a job are."""
+        return await self._get(f"{_job(job)}/results", ResultList)
+
+    # Partitions
+
+    async def grid(self, job: str) -> Grid:
+        """All partitions of a job, packed."""
+        return await self._get(f"{_job(job)}/partitions", Grid)
+
+    async def rows(self, job: str, select: str, *, limit: int = 0, next_token: str = "") -> Rows:
+        """A page of the partitions that a selection takes."""
+        query: Query = {"select": select, "limit": limit or None, "next_token": next_token}
+        return await self._get(f"{_job(job)}/partitions", Rows, query)
+
+    async def partition(self, job: str, index: int) -> PartitionDetail:
+        """One partition with all its attempts."""
+        return await self._get(f"{_job(job)}/partitions/{index}", PartitionDetail)
+
+    async def failures(self, job: str) -> Failures:
+        """Failed partitions, grouped by cause, exit code and message."""
+        return await self._get(f"{_job(job)}/failures", Failures)
+
+    async def explain(self, job: str, select: str = "") -> Explanations:
+        """Why partitions wait."""
+        return await self._get(f"{_job(job)}/explain", Explanations, {"select": select})
+
+    async def retry_partitions(
+        self, job: str, select: str, *, include_completed: bool = False, dry_run: bool = False
+    ) -> ActionResult:
+        """Queue the failed and stopped partitions of a selection again."""
+        body = {"Select": select, "IncludeCompleted": include_completed, "DryRun": dry_run}
+        return await self._put(f"{_job(job)}/partitions/retry", body, ActionResult)
+
+    async def stop_partitions(self, job: str, select: str, reason: str, *, dry_run: bool = False) -> ActionResult:
+        """Stop the unfinished partitions of a selection."""
+        body = {"Select": select, "Reason": reason, "DryRun": dry_run}
+        return await self._put(f"{_job(job)}/partitions/stop", body, ActionResult)
+
+    async def log_range(
+        self, job: str, index: int, attempt: int, stream: str, *, offset: int = 0, limit: int = 0, grep: str = ""
+    ) -> LogRange:
+        """A piece of one attempt's log; a negative offset counts from the end."""
+        query = {"stream": stream, "offset": offset, "limit": limit or None, "grep": grep}
+        return await self._get(f"{_job(job)}/partitions/{index}/attempts/{attempt}/log", LogRange, query)
+
+    # Nodes and the orchestrator itself
+
+    async def nodes(
+        self,
+        *,
+        labels: str = "",
+        approval: str = "",
+        status: str = "",
+        order_by: str = "",
+        is_reversed: bool = False,
+        limit: int = 0,
+    ) -> NodeList:
+        """The nodes of the cluster."""
+        query: Query = {
+            "labels": labels,
+            "filter-approval": approval,
+            "filter-status": status,
+            "order_by": order_by,
+            "reverse": is_reversed or None,
+            "limit": limit or None,
+        }
+        return await self._get(NODES, NodeList, query)
+
+    async def node(self, node: str) -> NodeState:
+        """One node, by id or by what only its id begins with."""
+        return (await self._get(f"{NODES}/{quote(node, safe='')}", NodeAnswer)).node
+
+    async def alive(self) -> Alive:
+        """Whether the orchestrator answers."""
+        return await self._get("/api/v1/agent/alive", Alive)
+
+    async def version(self) -> BuildVersion:
+        """Which build the orchestrator is."""
+        return await self._get("/api/v1/agent/version", BuildVersion)
+
+    async def agent_node(self) -> NodeInfo:
+        """The orchestrator as a node."""
+        return await self._get("/api/v1/agent/node", NodeInfo)
+
+    # How a request is made
+
+    async def _get(self, path: str, answer: type[T], query: Query | None = None) -> T:
+        return await self._call("GET", path, answer, query=query)
+
+    async def _put(self, path: str, body: Mapping[str, Any], answer: type[T]) -> T:
+        body = {"Namespace": self.namespace, **body, "IdempotencyToken": uuid.uuid4().hex}
+        return await self._call("PUT", path, answer, body=body)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        *,
+        query: Query | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> T:
+        content = None if body is None else msgspec.json.encode(body)
+        response = await self._send(method, path, self.query(query), content)
+        if response.status_code != httpx.codes.OK:
+            raise refusal(response.status_code, response.content)
+        try:
+            return msgspec.json.decode(response.content, type=answer)
+        except msgspec.MsgspecError as error:
+            message = f"the answer to {method} {path} is not understood: {error}"
+            raise ClientError(message, code="BadAnswer", hint="is this an orchestrator of the same version?") from error
+
+    async def _send(self, method: str, path: str, query: Mapping[str, str], content: bytes | None) -> httpx.Response:
+        """Send, and send again while the connection breaks *after* something of it worked; a first refusal is final."""
+        give_up = time.monotonic() + PATIENCE
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        has_begun = False
+        pause = 0.1
+        while True:
+            try:
+                return await self.http.request(method, path, params=query, content=content, headers=headers)
+            except httpx.TransportError as error:
+                is_final = isinstance(error, (httpx.UnsupportedProtocol, httpx.TimeoutException))
+                has_begun = has_begun or not isinstance(error, httpx.ConnectError)
+                if is_final or not has_begun or time.monotonic() + pause > give_up:
+                    raise UnreachableError(self.url, reason_of(error)) from error
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 2.0)
+
+    def query(self, query: Query | None) -> dict[str, str]:
+        """The query as text; empty and absent values are left out."""
+        entries = {"namespace": self.namespace, **(query or {})}
+        return {
+            key: ("true" if value else "false") if isinstance(value, bool) else str(value)
+            for key, value in entries.items()
+            if value not in (None, "")
+        }
+
+
+async def every_job(client: OrchestratorClient, *, labels: str = "", page: int = 500) -> AsyncIterator[Job]:
+    """All jobs, newest first, read in pages."""
+    token = ""
+    while True:
+        answer = await client.jobs(limit=page, next_token=token, labels=labels, is_reversed=True)
+        for job in answer.items:
+            yield job
+        token = answer.next_token
+        if not token:
+            return
+
+
+def _job(job: str) -> str:
+    return f"{JOBS}/{quote(job, safe='')}"
+
+
+def refusal(status: int, content: bytes) -> ClientError:
+    """The error that an answer other than 200 stands for."""
+    try:
+        envelope = msgspec.json.decode(content, type=ErrorEnvelope)
+    except msgspec.MsgspecError:
+        text = content[:200].decode(errors="replace").strip()
+        message = f"the orchestrator answered {status}" + (f": {text}" if text else "")
+        return ClientError(message, status=status, code="BadAnswer")
+    return ClientError(
+        envelope.message or f"the orchestrator answered {status}",
+        status=envelope.status or status,
+        code=envelope.code,
+        component=envelope.component,
+        hint=envelope.hint,
+        problems=envelope.problems,
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """Why a connection failed, for people."""
+    if isinstance(error, httpx.TimeoutException):
+        return "it did not answer in time"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        cause = cause.__cause__ or cause.__context__
+    text = str(error) or type(error).__name__
+    return "connection refused" if "All connection attempts failed" in text else text

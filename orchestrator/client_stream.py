@@ -1,0 +1,150 @@
+"""What is read from the orchestrator as it comes: a job's watch, logs, archives of results."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpx
+import msgspec
+
+from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError, reason_of, refusal
+from orchestrator.contract.api import LogFrame, LogFrameValue
+from orchestrator.contract.partitions import Frame
+
+SILENCE = 30.0
+"""Seconds without even a heartbeat after which a watch counts as broken."""
+NORMAL_END = 1000
+"""Close code of a WebSocket that was read to its end."""
+
+
+async def watch(client: OrchestratorClient, job: str, after: str) -> AsyncGenerator[Frame, None]:
+    """What changes in a job after a cursor, heartbeats included, until the connection ends.
+
+    Raises ClientError with status 410 when the cursor is no good any more (take a new grid), UnreachableError when the
+    connection breaks. Ends by itself when the server closes the stream.
+    """
+    url = f"{JOBS}/{quote(job, safe='')}/watch"
+    timeout = httpx.Timeout(SILENCE, connect=5.0)
+    decoder = msgspec.json.Decoder(Frame)
+    try:
+        async with client.http.stream("GET", url, params=client.query({"after": after}), timeout=timeout) as answer:
+            if answer.status_code != httpx.codes.OK:
+                raise refusal(answer.status_code, await answer.aread())
+            async for line in _lines(answer):
+                yield decoder.decode(line)
+    except httpx.TransportError as error:
+        raise UnreachableError(client.url, reason_of(error)) from error
+    except msgspec.MsgspecError as error:
+        message = f"a frame of the watch is not understood: {error}"
+        raise ClientError(message, code="BadAnswer") from error
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in answer.aiter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
+
+
+class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines of a job's logs."""
+
+    partitions: str = "all"
+    """`all`, or a selection."""
+    attempt: str = "last"
+    """A number, `last` or `all`."""
+    follow: bool = False
+    """Whether to go on with what is written from now on, until every attempt that was asked for has ended."""
+    tail: int | None = None
+    """How many lines of each log to begin with; 0 = only new ones, None = all."""
+    since: str = ""
+    """Only what is newer: RFC 3339, or a duration back from now."""
+    stream: str = ""
+    """`out`, `err`, or empty for both."""
+    timestamps: bool = False
+
+
+async def logs(client: OrchestratorClient, job: str, wanted: LogQuery) -> AsyncGenerator[LogFrameValue, None]:
+    """Lines of the logs of many partitions, until all were read or, following, have ended.
+
+    Raises ClientError with what the server says in an error frame, UnreachableError when the stream breaks off.
+    """
+    from websockets.asyncio.client import connect  # noqa: PLC0415 - only logs need it, and it is slow to import
+    from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException  # noqa: PLC0415
+
+    parts = urlsplit(client.url)
+    query = client.query(
+        {
+            "partitions": wanted.partitions,
+            "attempt": wanted.attempt,
+            "follow": wanted.follow or None,
+            "tail": wanted.tail,
+            "since": wanted.since,
+            "stream": wanted.stream,
+            "timestamps": wanted.timestamps or None,
+        }
+    )
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    url = f"{scheme}://{parts.netloc}{JOBS}/{quote(job, safe='')}/logs?{urlencode(query)}"
+    decoder = msgspec.json.Decoder(LogFrame)
+    try:
+        async with connect(
+            url, additional_headers=client.headers, proxy=None if client.is_local else True, max_size=None
+        ) as socket:
+            async for message in socket:
+                frame = decoder.decode(message)
+                if frame.error:
+                    raise _log_error(frame.error)
+                yield frame.value
+    except InvalidStatus as error:
+        raise refusal(error.response.status_code, bytes(error.response.body or b"")) from error
+    except ConnectionClosed as error:
+        if error.rcvd is None or error.rcvd.code != NORMAL_END:
+            raise UnreachableError(client.url, "the log stream broke off") from error
+    except (OSError, TimeoutError, WebSocketException) as error:
+        raise UnreachableError(client.url, str(error) or type(error).__name__) from error
+    except msgspec.MsgspecError as error:
+        message = f"a frame of the log is not understood: {error}"
+        raise ClientError(message, code="BadAnswer") from error
+
+
+def _log_error(text: str) -> ClientError:
+    """Errors of a log stream come as frames, without a status: an unknown job is told by the store's own words."""
+    is_missing = "not found" in text
+    return ClientError(text, status=404 if is_missing else 400, code="NotFound" if is_missing else "BadRequest")
+
+
+async def archive(client: OrchestratorClient, job: str, index: int, into: Path) -> None:
+    """Store the archive of a partition's accepted attempt as the file `into`. 404 = it has none."""
+    await download(client, f"{client.url}{JOBS}/{quote(job, safe='')}/results/{index}.tar.gz", into)
+
+
+async def download(client: OrchestratorClient, url: str, into: Path) -> None:
+    """Store what is at `url` as the file `into`, whole or not at all. Credentials go to the orchestrator only."""
+    partial = into.with_name(into.name + ".part")
+    is_ours = url.startswith(client.url + "/")
+    try:
+        if is_ours:
+            await _fetch(client.http, url, client.query(None), partial)
+        else:
+            async with httpx.AsyncClient(timeout=60.0, follow_redirects=True) as http:
+                await _fetch(http, url, {}, partial)
+        partial.replace(into)
+    except httpx.TransportError as error:
+        raise UnreachableError(url, reason_of(error)) from error
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+
+
+async def _fetch(http: httpx.AsyncClient, url: str, query: dict[str, str], into: Path) -> None:
+    headers = {"Accept-Encoding": "identity"}  # an archive is wanted as it is, not unzipped on the way
+    async with http.stream("GET", url, params=query or None, headers=headers) as answer:
+        if answer.status_code != httpx.codes.OK:
+            raise refusal(answer.status_code, await answer.aread())
+        with into.open("wb") as file:
+            async for chunk in answer.aiter_bytes():
+                file.write(chunk)

@@ -1,0 +1,110 @@
+"""Which orchestrator, as whom: from the environment and the global flags. The flags win, then SHOAL_*, then BACALHAU_*."""
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = "1234"
+ANY_ADDRESS = ("0.0.0.0", "::", "[::]")  # noqa: S104 - what a server listens on; a client means the loopback by it
+MAX_PORT = 65_535
+
+
+class SettingsError(Exception):
+    """A setting makes no sense: which one, what was found, what is allowed."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where requests go, and with what."""
+
+    url: str
+    """`http://host:port`, without a slash at the end."""
+    token: str = ""
+    """Bearer token; empty = none."""
+    home: Path
+    """Where the client keeps its files: `~/.shoal`."""
+
+    def instance_id(self) -> str:
+        """The id of this installation, sent with every request; `@last` finds my jobs by it. Made on first use.
+
+        Empty when the home directory cannot be written: then nothing is told apart.
+        """
+        path = self.home / "instance"
+        try:
+            found = path.read_text().strip()
+            if found:
+                return found
+        except (OSError, UnicodeDecodeError):
+            pass
+        made = str(uuid.uuid4())
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            path.write_text(made + "\n")
+        except OSError:
+            return ""
+        return made
+
+
+def load(environ: Mapping[str, str], *, host: str = "", port: str = "") -> Settings:
+    """The settings in force. `host` may be a full URL. Raises SettingsError."""
+    named = {
+        "--api-host": host,
+        "SHOAL_API_HOST": environ.get("SHOAL_API_HOST", ""),
+        "BACALHAU_API_HOST": environ.get("BACALHAU_API_HOST", ""),
+    }
+    ports = {
+        "--api-port": port,
+        "SHOAL_API_PORT": environ.get("SHOAL_API_PORT", ""),
+        "BACALHAU_API_PORT": environ.get("BACALHAU_API_PORT", ""),
+    }
+    token = environ.get("SHOAL_API_KEY", "") or environ.get("BACALHAU_API_KEY", "")
+    return Settings(url=_url(*_first(named), *_first(ports)), token=token, home=_home(environ))
+
+
+def _first(named: Mapping[str, str]) -> tuple[str, str]:
+    return next(((name, value.strip()) for name, value in named.items() if value.strip()), ("", ""))
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    home = environ.get("HOME", "")
+    return (Path(home) if home else Path.home()) / ".shoal"
+
+
+def _url(host_name: str, host: str, port_name: str, port: str) -> str:
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT):
+        message = f"{port_name}: found {port!r}, allowed: a port number, 1 to {MAX_PORT}"
+        raise SettingsError(message)
+    if "://" in host:
+        return _full_url(host_name, host, port)
+    host = DEFAULT_HOST if not host or host in ANY_ADDRESS else host
+    if any(c in host for c in "/?#@ ") or not host.isprintable():
+        message = f"{host_name}: found {host!r}, allowed: a host name, an address, or http://host:port"
+        raise SettingsError(message)
+    if ":" in host and not host.startswith("["):
+        name, _, own_port = host.rpartition(":")
+        if ":" in name:  # an IPv6 address
+            host = f"[{host}]"
+        else:
+            return _url(host_name, name, host_name if own_port else port_name, own_port or port)
+    return f"http://{host}:{port or DEFAULT_PORT}"
+
+
+def _full_url(name: str, text: str, port: str) -> str:
+    allowed = "http://host:port or https://host:port, without a path"
+    try:
+        parts = urlsplit(text)
+        own_port = parts.port
+    except ValueError as error:
+        message = f"{name}: found {text!r} ({error}), allowed: {allowed}"
+        raise SettingsError(message) from error
+    is_bare = parts.path in ("", "/") and not parts.query and not parts.fragment and not parts.username
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_bare:
+        message = f"{name}: found {text!r}, allowed: {allowed}"
+        raise SettingsError(message)
+    host = DEFAULT_HOST if parts.hostname in ANY_ADDRESS else parts.hostname
+    host = f"[{host}]" if ":" in host else host
+    shown = own_port or port or ("" if parts.scheme == "https" else DEFAULT_PORT)
+    return f"{parts.scheme}://{host}" + (f":{shown}" if shown else "")
