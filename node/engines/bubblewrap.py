@@ -1,0 +1,159 @@
+"""A sandbox for host programs: the machine's files read-only, own /tmp, processes and network, inputs and results in place.
+
+bubblewrap leaves the exit code in a file (`--json-status-fd`), so that an agent that was away while the program ended still
+learns it. Hence no `--die-with-parent`; and the pid namespace ends with its first process, so nothing gets away.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from node.engines.base import EngineError, Launch
+from node.engines.layout import PATH, Layout, find_program, shown, source_of
+from orchestrator.contract.execution import Cause
+
+STATUS = "sandbox.json"
+TMP = "/tmp"  # noqa: S108 (the sandbox's own, not the machine's)
+OWN = ("proc", "dev", "tmp", "run", "lost+found")
+"""Top-level directories that are the sandbox's own, or hidden."""
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
+"""What root may do inside; not mount, not trace, not talk to devices."""
+
+
+class Status(msgspec.Struct, frozen=True, rename="kebab"):
+    """What bubblewrap wrote down so far."""
+
+    child_pid: int | None = None
+    exit_code: int | None = None
+    """None = it runs, or could not be started, or its monitor was killed."""
+
+
+class Bubblewrap:
+    """Builds calls of bubblewrap. `data_directory` (the agent's) is not seen inside."""
+
+    def __init__(self, program: str, data_directory: Path) -> None:
+        self._program = program
+        self._data_directory = data_directory
+        self._root = sorted(entry.name for entry in Path("/").iterdir() if entry.is_dir())
+
+    @classmethod
+    def find(cls, data_directory: Path) -> "Bubblewrap | None":
+        """The sandbox of this machine; None where bubblewrap is not installed or not allowed to work. Blocks for some 10 ms."""
+        program = shutil.which("bwrap")
+        if program is None:
+            return None
+        probe = [
+            program,
+            "--unshare-pid",
+            "--unshare-net",
+            "--ro-bind",
+            "/",
+            "/",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "true",
+        ]
+        works = subprocess.run(probe, check=False, capture_output=True).returncode == 0
+        return cls(program, data_directory) if works else None
+
+    def layout(
+        self, launch: Launch, arguments: Sequence[str], environment: Mapping[str, str], directory: str
+    ) -> Layout:
+        """The call of a program inside the sandbox. It starts in `directory`, or in its own /tmp.
+
+        Raises EngineError: no such program (127), it cannot be run or `directory` does not exist (126).
+        """
+        start = directory or TMP
+        environment = {
+            "PATH": PATH,
+            "HOME": TMP,
+            "LANG": "C.UTF-8",
+            **environment,
+            **shown(launch, lambda mount: mount.target),
+        }
+        place = self._place(start, launch)
+        if directory and (place is None or not place.is_dir()):
+            raise EngineError(Cause.EXIT, f"WorkingDirectory {directory}: no such directory", 126)
+        find_program(arguments[0], environment["PATH"], Path(start), lambda path: self._place(path, launch))
+        return Layout(
+            program=self._program,
+            arguments=["bwrap", *self._options(launch, start), "--", *arguments],
+            environment=environment,
+            directory=launch.directory,
+            status=launch.directory / STATUS,
+        )
+
+    def _options(self, launch: Launch, start: str) -> Iterator[str]:
+        yield from ("--unshare-pid", "--unshare-ipc", "--json-status-fd", "3", "--unsetenv", "SHOAL_OWNER")
+        is_networked = launch.network.type in {"Host", "Full"}
+        if not is_networked:
+            yield "--unshare-net"
+        if os.geteuid() == 0:
+            yield from ("--cap-drop", "ALL")
+            for capability in CAPABILITIES:
+                yield from ("--cap-add", f"CAP_{capability}")
+        mounts = sorted((*launch.inputs, *launch.outputs), key=lambda mount: mount.target)
+        yield from ("--tmpfs", "/")
+        for name in self._root:
+            if name not in OWN:
+                yield from _exposed(Path("/", name), [Path(mount.target) for mount in mounts])
+        yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", TMP)
+        if self._data_directory.parts[1:2] not in {(name,) for name in OWN}:
+            yield from ("--tmpfs", str(self._data_directory))
+        resolver = Path("/etc/resolv.conf").resolve()
+        if is_networked and resolver.is_relative_to("/run"):
+            yield from ("--ro-bind-try", str(resolver), str(resolver))
+        for mount in mounts:
+            is_writable = mount.is_writable or mount in launch.outputs
+            yield from ("--bind" if is_writable else "--ro-bind", str(mount.source), mount.target)
+        yield from ("--remount-ro", "/", "--chdir", start)
+
+    def _place(self, path: str, launch: Launch) -> Path | None:
+        """The node's path of what the program sees at `path`; None = it sees nothing there, or what is the sandbox's own."""
+        path = os.path.normpath(path)
+        inside = source_of(path, (*launch.inputs, *launch.outputs))
+        if inside is not None:
+            return inside
+        is_hidden = Path(path).is_relative_to(self._data_directory) or Path(path).parts[1:2] in {(n,) for n in OWN[2:]}
+        return Path(path) if not is_hidden or path == TMP else None
+
+
+def _exposed(path: Path, targets: Sequence[Path]) -> Iterator[str]:
+    """Show a path of the machine read-only. Where a target is to be made below it, its entries are shown one by one."""
+    if path.is_symlink():
+        yield from ("--symlink", str(path.readlink()), str(path))
+    elif path.is_dir() and any(path in target.parents and not target.exists() for target in targets):
+        yield from ("--dir", str(path))
+        for entry in sorted(path.iterdir()):
+            yield from _exposed(entry, targets)
+    else:
+        yield from ("--ro-bind-try", str(path), str(path))
+
+
+def read_status(directory: Path) -> Status:
+    """What bubblewrap wrote into the work directory. Nothing yet, or a broken line: what the lines before say."""
+    try:
+        lines = (directory / STATUS).read_bytes().splitlines()
+    except FileNotFoundError:
+        return Status()
+    told: dict[str, int] = {}
+    for line in lines:
+        try:
+            told |= msgspec.json.decode(line, type=dict[str, int])
+        except msgspec.DecodeError:
+            break
+    return Status(child_pid=told.get("child-pid"), exit_code=told.get("exit-code"))
+
+
+def last_line(path: Path) -> str:
+    """The last line of a file, which is where bubblewrap says what it could not do."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        lines = file.read().decode(errors="replace").splitlines()
+    return lines[-1] if lines else "bubblewrap did not say why"

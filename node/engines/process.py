@@ -1,0 +1,302 @@
+"""The `process` engine: programs of the node itself, inside bubblewrap where that is installed, else bare.
+
+A bare program sees the whole machine; its inputs and results lie in the work directory. What an execution started is found
+again by its environment (`BACALHAU_EXECUTION_ID`, `SHOAL_OWNER`), also by an agent that did not start it.
+"""
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import os
+import signal
+from pathlib import Path
+
+from node.engines import cgroup, procfs
+from node.engines.base import EngineError, Handle, Launch, Outcome, Owner
+from node.engines.bubblewrap import Bubblewrap, last_line, read_status
+from node.engines.ending import outcome
+from node.engines.layout import Layout, bare_layout
+from node.engines.spawn import spawn
+from orchestrator.contract.execution import Cause
+from orchestrator.contract.ids import ExecutionId
+from orchestrator.contract.params import ParamsError, process_params
+
+EXECUTION, OWNER = "BACALHAU_EXECUTION_ID", "SHOAL_OWNER"
+SAMPLE = 1.0
+"""Seconds between looks at the memory of an execution whose limit the kernel does not keep."""
+KILLED, NOT_STARTED = 137, 1
+"""Exit codes: of a program that was killed; of a bubblewrap that wrote none down, because it could not start the program."""
+OURS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
+"""What the machine, not the program, lacks when a start fails."""
+NETWORKS = ("", "Default", "None", "Host", "Full")
+
+
+class ProcessEngine:
+    """Runs host programs, inside `bubblewrap` if it is given. `data_directory` is the agent's."""
+
+    name = "process"
+
+    def __init__(self, data_directory: Path, bubblewrap: Bubblewrap | None) -> None:
+        self._bubblewrap = bubblewrap
+        self._groups = cgroup.parent(f"shoal-{hashlib.sha256(bytes(data_directory)).hexdigest()[:12]}")
+
+    async def start(self, launch: Launch) -> Handle:
+        """Start the program. Causes: EXIT with 127 or 126, INPUT for a network that a process cannot have."""
+        if launch.network.type not in NETWORKS:
+            allowed = "Default, None, Host, Full"
+            message = f'Network.Type "{launch.network.type}": not possible with the process engine; allowed: {allowed}'
+            raise EngineError(Cause.INPUT, message)
+        try:
+            layout = self._layout(launch)
+        except (OSError, ParamsError) as error:
+            cause = Cause.INPUT if isinstance(error, ParamsError) else Cause.AGENT
+            raise EngineError(cause, f"{launch.execution_id}: {error}") from error
+        group = self._limit(launch)
+        pid = None
+        try:
+            pid = self._spawn(launch, layout)
+            if group is not None and not await asyncio.to_thread(cgroup.enter, group, pid):
+                group = None  # then wait() keeps the limit
+        except BaseException:
+            if pid is not None:
+                await asyncio.shield(self._kill(launch.execution_id, pid, group))
+                _reap(pid)
+            if group is not None:
+                cgroup.remove(group)
+            raise
+        facts = {"pid": str(pid), "started": procfs.start_time(pid) or "", "boot": procfs.boot_id()}
+        if group is not None:
+            facts["group"] = str(group)
+        if layout.status is not None:
+            facts["sandbox"] = "bubblewrap"
+        return Handle(facts=facts)
+
+    def _layout(self, launch: Launch) -> Layout:
+        params = process_params(launch.engine)
+        environment = {
+            **launch.environment,
+            **params.environment,
+            EXECUTION: launch.execution_id,
+            OWNER: f"{launch.owner.cluster_id}/{launch.owner.node_id}",
+        }
+        arguments = [params.command, *params.arguments]
+        if self._bubblewrap is None:
+            return bare_layout(launch, arguments, environment, params.working_directory)
+        return self._bubblewrap.layout(launch, arguments, environment, params.working_directory)
+
+    def _limit(self, launch: Launch) -> Path | None:
+        """The execution's memory cgroup, or None: no limit, or wait() keeps it."""
+        if not launch.need.memory or self._groups is None:
+            return None
+        group = self._groups / launch.execution_id
+        try:
+            cgroup.create(group, launch.need.memory)
+        except OSError:
+            return None
+        return group
+
+    def _spawn(self, launch: Launch, layout: Layout) -> int:
+        status = None
+        try:
+            if layout.status is not None:
+                status = os.open(layout.status, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            return spawn(
+                layout.program,
+                layout.arguments,
+                layout.environment,
+                directory=layout.directory,
+                stdout=launch.stdout,
+                stderr=launch.stderr,
+                keep=status,
+            )
+        except OSError as error:
+            message = f"{layout.program}: cannot be run: {error.strerror}"
+            if error.errno in OURS:
+                raise EngineError(Cause.AGENT, message) from error
+            raise EngineError(Cause.EXIT, message, 127 if error.errno == errno.ENOENT else 126) from error
+        finally:
+            if status is not None:
+                os.close(status)
+
+    async def wait(self, launch: Launch, handle: Handle) -> Outcome:
+        """Wait for the end of the program; what it left running is ended with it."""
+        pid, group = int(handle.facts["pid"]), _group(handle)
+        is_over = await self._ended(launch, handle)
+        is_sandboxed = "sandbox" in handle.facts
+        code = read_status(launch.directory).exit_code if is_sandboxed else None
+        if not is_sandboxed and _is_child(pid):
+            _end_session(pid)
+        elif code is None:
+            await self._kill(launch.execution_id, None, group)
+        if group is not None and cgroup.members(group):
+            await self._kill(launch.execution_id, None, group)
+        is_over = is_over or (group is not None and cgroup.has_exceeded(group))
+        own = _reap(pid)
+        if code is None and own == NOT_STARTED and is_sandboxed and not is_over:
+            return Outcome(exit_code=126, cause=Cause.EXIT, message=f"cannot be run: {last_line(launch.stderr)}")
+        code = own if code is None else code
+        if code is None and not is_over:
+            message = "it ended while nobody watched: its exit code is not known"
+            return Outcome(exit_code=None, cause=Cause.AGENT, message=message)
+        return outcome(KILLED if code is None else code, is_out_of_memory=is_over)
+
+    async def _ended(self, launch: Launch, handle: Handle) -> bool:
+        """Return when the leader has ended: whether its memory had to be limited from here."""
+        descriptor = _open(handle)
+        if descriptor is None:
+            return False
+        is_sampled = bool(launch.need.memory) and "group" not in handle.facts
+        pid, is_over = int(handle.facts["pid"]), False
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(SAMPLE if is_sampled and not is_over else None):
+                        await _readable(descriptor)
+                        return is_over
+                except TimeoutError:
+                    is_over = await asyncio.to_thread(procfs.memory, pid, launch.need.memory) > launch.need.memory
+                    if is_over:
+                        await self._kill(launch.execution_id, pid, None)
+        finally:
+            os.close(descriptor)
+
+    async def stop(self, launch: Launch, handle: Handle, grace: float) -> None:
+        """SIGTERM to each of its processes, after `grace` seconds SIGKILL to what is left, wherever it went."""
+        descriptor = _open(handle)
+        pid, group = int(handle.facts["pid"]), _group(handle)
+        if descriptor is not None:
+            try:
+                found = await asyncio.to_thread(self._members, launch.execution_id, pid, group)
+                monitor = {pid} if "sandbox" in handle.facts else set()
+                procfs.send(found - monitor, signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(grace):
+                        await _readable(descriptor)
+            finally:
+                os.close(descriptor)
+        await self._kill(launch.execution_id, pid if descriptor is not None else None, group)
+
+    def _members(self, execution: ExecutionId, pid: int | None, group: Path | None) -> set[int]:
+        """All living processes of an execution: by descent from `pid`, by environment, by cgroup."""
+        found = set(procfs.started_with(EXECUTION, execution))
+        if pid is not None:
+            found |= procfs.tree(pid)
+        if group is not None:
+            found |= cgroup.members(group)
+        return {pid for pid in found if procfs.is_alive(pid)}
+
+    async def _kill(self, execution: ExecutionId, pid: int | None, group: Path | None) -> None:
+        """End all processes of an execution; return when none is left.
+
+        `pid`, the first of them, goes last: a sandbox's monitor writes down how it ended.
+        """
+        while found := await asyncio.to_thread(self._members, execution, pid, group):
+            victims = found - {pid} or found
+            procfs.send(victims, signal.SIGKILL)
+            for victim in victims:
+                await _gone(victim)
+
+    async def adopt(self, launch: Launch, handle: Handle | None) -> Handle | None:
+        """Go on with what runs, or has ended and left its exit code; end all else of it."""
+        if handle is None:
+            await self._kill(launch.execution_id, None, None)
+            if self._groups is not None:
+                cgroup.remove(self._groups / launch.execution_id)
+            return None
+        has_told = "sandbox" in handle.facts and read_status(launch.directory).exit_code is not None
+        if _is_there(handle) or has_told:
+            return handle
+        await self._kill(launch.execution_id, None, _group(handle))
+        await self.forget(launch, handle)
+        return None
+
+    async def forget(self, launch: Launch, handle: Handle) -> None:  # noqa: ARG002 (the protocol's)
+        """Remove its memory cgroup."""
+        group = _group(handle)
+        if group is not None:
+            cgroup.remove(group)
+
+    async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:
+        """End every process that carries the owner's mark and whose execution is not known."""
+        name = f"{owner.cluster_id}/{owner.node_id}"
+        environments = await asyncio.to_thread(procfs.started_with, OWNER, name)
+        marked = {ExecutionId(environment.get(EXECUTION, "")) for environment in environments.values()}
+        strangers = sorted(marked - known - {ExecutionId("")})
+        for execution in strangers:
+            await self._kill(execution, None, None)
+        if self._groups is not None:
+            cgroup.sweep(self._groups)
+        return strangers
+
+    async def close(self) -> None:
+        """Nothing to give up."""
+
+
+def _group(handle: Handle) -> Path | None:
+    return Path(handle.facts["group"]) if "group" in handle.facts else None
+
+
+def _is_there(handle: Handle) -> bool:
+    """Whether the very process that the handle names is still there, running or not yet reaped."""
+    facts = handle.facts
+    return facts["boot"] == procfs.boot_id() and procfs.start_time(int(facts["pid"])) == facts["started"]
+
+
+def _open(handle: Handle) -> int | None:
+    """A pidfd of the process that the handle names, None when that is gone."""
+    descriptor = _pidfd(int(handle.facts["pid"]))
+    if descriptor is not None and not _is_there(handle):
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+async def _gone(pid: int) -> None:
+    descriptor = _pidfd(pid)
+    if descriptor is not None:
+        try:
+            await _readable(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+async def _readable(pidfd: int) -> None:
+    """Return when the process of the pidfd has ended."""
+    loop = asyncio.get_running_loop()
+    is_ended = asyncio.Event()
+    loop.add_reader(pidfd, is_ended.set)
+    try:
+        await is_ended.wait()
+    finally:
+        loop.remove_reader(pidfd)
+
+
+def _is_child(pid: int) -> bool:
+    """Whether it is an ended child of ours that was not reaped yet: its number cannot be another's."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
+
+
+def _end_session(pid: int) -> None:
+    """Kill what the ended leader, not reaped yet, left in its process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _reap(pid: int) -> int | None:
+    """The exit code of an ended child of ours, 128 + n for signal n; None when it is not ours."""
+    try:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return None
+    return 128 - code if code < 0 else code
