@@ -69,7 +69,10 @@ def integer(text: str) -> int | None:
 
 
 def satisfies(labels: Mapping[str, str], key: str, operator: str, values: tuple[str, ...]) -> bool:
-    """Whether labels fulfil one requirement. `!=` and `notin` hold also where the key is missing; `gt` and `lt` compare integers."""
+    """Whether labels fulfil one requirement.
+
+    `!=` and `notin` hold also where the key is missing; `gt` and `lt` compare integers.
+    """
     found = labels.get(key)
     match operator:
         case "exists":
@@ -157,11 +160,11 @@ class _Parser:
             except ValueError as error:
                 message = f"unable to parse requirement: {error}"
                 raise ValueError(message) from None
-            token = self.take()
-            if token == _END:
+            found = self.take()
+            if found == _END:
                 return
-            if token != ",":
-                raise _expected(token, "',' or 'end of string'")
+            if found != ",":
+                raise _expected(found, "',' or 'end of string'")
             if self.peek() != "!" and not self.is_word():
                 raise _expected(self.peek(), "identifier after ','")
 
@@ -197,11 +200,11 @@ class _Parser:
         values: list[str] = []
         while True:
             values.append(self.take() if self.is_word() else "")
-            token = self.take()
-            if token == ")":
+            found = self.take()
+            if found == ")":
                 break
-            if token != ",":
-                raise _expected(token, "',' or ')'")
+            if found != ",":
+                raise _expected(found, "',' or ')'")
         return tuple(sorted(set(values)))
 
     def exact_value(self) -> str:

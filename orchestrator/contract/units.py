@@ -121,8 +121,8 @@ def resources(config: ResourcesConfig) -> Resources:
     )
 
 
-_BOOLS = {word: True for word in ("1", "t", "T", "TRUE", "true", "True")}
-_BOOLS |= {word: False for word in ("0", "f", "F", "FALSE", "false", "False")}
+_BOOLS = dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True)
+_BOOLS |= dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False)
 
 
 def go_bool(text: str) -> bool:
