@@ -1,7 +1,7 @@
 """Which row a record becomes, and the statements that write rows: whole batches in few steps.
 
 Each step of a statement gives up the interpreter's lock and has to win it back, so a step a row would make a large
-commit slow while the event loop is busy. Statements here take up to 64 rows in one step.
+commit slow while the event loop is busy. Statements here take up to 256 rows in one step.
 """
 
 import sqlite3
@@ -49,7 +49,7 @@ class Table:
         updates = ", ".join(f"{column} = excluded.{column}" for column in changing.split())
         begin = f"INSERT INTO {name} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of ours
         end = f" ON CONFLICT ({', '.join(key.split())}) DO UPDATE SET {updates}"
-        self._statements = [(size, begin + ", ".join([values] * size) + end) for size in (64, 8, 1)]
+        self._statements = [(size, begin + ", ".join([values] * size) + end) for size in (256, 32, 4, 1)]
 
     def write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         """Insert or replace `rows`; of two with the same key the later one stays."""

@@ -1,6 +1,6 @@
 """Measures a SQLite store: rows a second and CPU a partition for no-op work, a big load, a commit beside a busy loop.
 
-Run with: python tests/bench/store.py [DIRECTORY]
+Run with: python -m tests.bench.store [DIRECTORY]
 """
 
 import asyncio
@@ -13,74 +13,32 @@ from pathlib import Path
 
 from orchestrator.contract.execution import ExecutionState, RunOutput
 from orchestrator.contract.history import Level
-from orchestrator.contract.ids import ExecutionId, JobId, NodeId, Timestamp
-from orchestrator.contract.job import (
-    Job,
-    JobState,
-    JobStateType,
-    JobType,
-    NetworkConfig,
-    ResourcesConfig,
-    SpecConfig,
-    Task,
-    TimeoutConfig,
-)
+from orchestrator.contract.ids import ExecutionId
 from orchestrator.contract.partitions import PartitionState
-from orchestrator.core.model import Changes, ExecutionRecord, Happening, JobRecord, PartitionRecord
+from orchestrator.core.model import Changes
 from orchestrator.store.sqlite import SqliteStore
+from tests.helpers.records import NOW, execution_record, happening, job_record, partition_record
 
-NOW = Timestamp(1_700_000_000_000_000_000)
-JOB = JobId(f"j-{uuid.UUID(int=7)}")
 OUTPUT = RunOutput(
     stdout="hello\n", stdout_truncated=False, stderr="", stderr_truncated=False, exit_code=0, error_msg=""
 )
-
-
-def job(count: int, job_id: JobId = JOB) -> JobRecord:
-    """A running job."""
-    task = Task(
-        name="main",
-        engine=SpecConfig(type="process", params={"Command": "true"}),
-        publisher=SpecConfig(type=""),
-        resources=ResourcesConfig(cpu="1"),
-        network=NetworkConfig(type="None"),
-        timeouts=TimeoutConfig(),
-    )
-    spec = Job(
-        id=job_id, name=job_id, namespace="default", type=JobType.BATCH, priority=0, count=count, constraints=(),
-        meta={}, labels={}, tasks=(task,), state=JobState(state_type=JobStateType.RUNNING), version=1, revision=1,
-        create_time=NOW, modify_time=NOW,
-    )  # fmt: skip
-    return JobRecord(job=spec, began=NOW)
+ASSIGNED = {"state": ExecutionState.ASSIGNED}
+ENDED = {"state": ExecutionState.COMPLETED, "exit_code": 0, "run_output": OUTPUT}
 
 
 def half(indices: range, ids: list[ExecutionId], *, is_end: bool) -> Changes:
     """What one commit of no-op work writes when these partitions are assigned, or have completed."""
-    changes = Changes()
-    for index in indices:
-        changes.executions.append(
-            ExecutionRecord(
-                id=ids[index], job_id=JOB, job_version=1, namespace="default", index=index, attempt=1,
-                node_id=NodeId("n1"), evaluation_id=str(uuid.UUID(int=9)), session="s1", created=NOW, modified=NOW,
-                state=ExecutionState.COMPLETED if is_end else ExecutionState.ASSIGNED,
-                exit_code=0 if is_end else None, run_output=OUTPUT if is_end else None,
-            )  # fmt: skip
-        )
-        changes.partitions.append(
-            PartitionRecord(
-                job_id=JOB, job_version=1, index=index, attempts=1, last_node=NodeId("n1"),
-                state=PartitionState.COMPLETED if is_end else PartitionState.ASSIGNED,
-                accepted=ids[index] if is_end else ExecutionId(""),
-            )  # fmt: skip
-        )
-        for line in (2, 3) if is_end else (1,):
-            changes.happenings.append(
-                Happening(
-                    job_id=JOB, seq=index * 3 + line, job_version=1, level=Level.EXECUTION, execution_id=ids[index],
-                    index=index, topic="Execution", message="Completed successfully", time=NOW,
-                )  # fmt: skip
-            )
-    return changes
+    state = PartitionState.COMPLETED if is_end else PartitionState.ASSIGNED
+    level = Level.EXECUTION
+    return Changes(
+        executions=[execution_record(i, i, id=ids[i], **(ENDED if is_end else ASSIGNED)) for i in indices],
+        partitions=[partition_record(i, state=state, accepted=ids[i] if is_end else "") for i in indices],
+        happenings=[
+            happening(i * 3 + line, level=level, execution_id=ids[i], index=i, topic="Execution", message="Completed")
+            for i in indices
+            for line in ((2, 3) if is_end else (1,))
+        ],
+    )
 
 
 def batches(count: int, size: int, ids: list[ExecutionId]) -> Iterator[Changes]:
@@ -94,7 +52,7 @@ def batches(count: int, size: int, ids: list[ExecutionId]) -> Iterator[Changes]:
 async def no_op_work(directory: Path, count: int, size: int) -> None:
     """Commit the work of `count` no-op partitions and print what it cost."""
     store = await SqliteStore.open(directory)
-    await store.commit(Changes(jobs=[job(count)]), 1, NOW)
+    await store.commit(Changes(jobs=[job_record(count=count)]), 1, NOW)
     ids = [ExecutionId(f"e-{uuid.uuid4()}") for _ in range(count)]
     commits = list(batches(count, size, ids))
     wall, used = time.perf_counter(), time.process_time()
@@ -113,7 +71,7 @@ async def big_load(directory: Path) -> None:
     """Load 100,000 touched partitions and 300 live executions."""
     count, live = 100_000, 300
     store = await SqliteStore.open(directory)
-    await store.commit(Changes(jobs=[job(count)]), 1, NOW)
+    await store.commit(Changes(jobs=[job_record(count=count)]), 1, NOW)
     ids = [ExecutionId(f"e-{uuid.uuid4()}") for _ in range(count)]
     for number, begin in enumerate(range(0, count - live, 5000), 2):
         await store.commit(half(range(begin, min(begin + 5000, count - live)), ids, is_end=True), number, NOW)
@@ -133,7 +91,7 @@ async def busy_loop(directory: Path) -> None:
     """Commit 256 partitions while the event loop's thread never rests: waits for the interpreter's lock show here."""
     store = await SqliteStore.open(directory)
     ids = [ExecutionId(f"e-{uuid.uuid4()}") for _ in range(256)]
-    await store.commit(Changes(jobs=[job(256)]), 1, NOW)
+    await store.commit(Changes(jobs=[job_record(count=256)]), 1, NOW)
     waits = []
     for number in range(2, 12):
         began = time.perf_counter()
