@@ -23,7 +23,7 @@ install: .venv/installed
 	@bash tests/tools/make-venv.sh dev
 
 demo: .venv/installed
-	@ENGINE=$(ENGINE) bash samples/demo/demo.sh
+	@.venv/bin/python samples/demo/demo.py $(ENGINE)
 
 check: .venv/installed-dev
 	.venv/bin/ruff check
