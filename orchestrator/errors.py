@@ -150,12 +150,18 @@ class NoChangesError(OrchestratorError):
         )
 
 
-class JobStateConflictError(OrchestratorError):
-    """The job is in a state that does not allow what was asked."""
+class CannotStopError(OrchestratorError):
+    """The job has ended otherwise already."""
 
     status = 409
     code = "ConflictJobState"
     component = "JobStore"
+
+    def __init__(self, job: str, state: str) -> None:
+        if state == "Completed":
+            super().__init__(f"cannot stop job in state {state}")
+        else:
+            super().__init__(f"job {job} is in terminal state {state} and cannot transition to Stopped")
 
 
 class SessionConflictError(OrchestratorError):
@@ -164,6 +170,14 @@ class SessionConflictError(OrchestratorError):
     status = 409
     code = "ConflictNodeState"
     component = "NodesManager"
+
+    def __init__(self, node: str, holder: str, *, seconds: float | None = None) -> None:
+        message = f"node {node} is held by session {holder}"
+        if seconds is None:
+            super().__init__(f"{message}: this one was superseded")
+        else:
+            hint = "two agents have the same name, or this one lost its data directory"
+            super().__init__(f"{message}, whose lease holds for {seconds:.0f} s more", hint=hint)
 
 
 class WrongClusterError(OrchestratorError):
@@ -187,6 +201,10 @@ class NodeRefusedError(OrchestratorError):
     status = 403
     code = "Forbidden"
     component = "NodesManager"
+
+    def __init__(self, node: str, *, is_known: bool) -> None:
+        reason = "was rejected" if is_known else "is not known here: it was deleted, or it never joined"
+        super().__init__(f"node {node} {reason}")
 
 
 class StaleCursorError(OrchestratorError):

@@ -31,6 +31,10 @@ class JobRecord(Record, frozen=True, kw_only=True):
     """Since when nothing of the job is assigned and nothing could be; NEVER = it is not Queued."""
     was_placed: bool = False
     """Whether an execution of this version was placed. From then on only the job's own QueueTimeout ends its waiting."""
+    untouched: PartitionState = PartitionState.WAITING
+    """Where partitions without a record of their own stand: waiting, or stopped with the job."""
+    first_failure: str = ""
+    """The first partition that ran out of attempts, and the task's own error, for the job's message."""
 
 
 class PartitionRecord(Record, frozen=True, kw_only=True):
@@ -65,6 +69,8 @@ class ExecutionRecord(Record, frozen=True, kw_only=True):
     attempt: int
     node_id: NodeId
     evaluation_id: str
+    session: str
+    """The session of the node's agent that it was assigned in. An agent of a later one that does not name it has lost it."""
     desired: DesiredState = DesiredState.PENDING
     desired_message: str = ""
     state: ExecutionState = ExecutionState.ASSIGNED

@@ -1,0 +1,107 @@
+"""What can be asked of a cluster, and what is answered. `decide` carries each out."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from orchestrator.contract.agent import SyncRequest
+from orchestrator.contract.ids import JobId, NodeId
+from orchestrator.contract.job import Job
+from orchestrator.core.deadlines import Deadline
+
+NewId: TypeAlias = Callable[[], str]
+"""Gives a new UUID at every call."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all commands."""
+
+
+class Submit(Command, frozen=True, kw_only=True):
+    """Take in a job, or a new version of one that is known by its name. Answer: `Submitted`.
+
+    Raises NoChangesError for a known job that would not change, unless `is_forced`.
+    """
+
+    job: Job
+    """Decoded and checked; `id` and `name` may be empty."""
+    is_forced: bool = False
+
+
+class Stop(Command, frozen=True, kw_only=True):
+    """Stop a job. Answer: `Evaluated`, empty when it was stopped already.
+
+    Raises JobStateConflictError for a job that has completed or failed.
+    """
+
+    job_id: JobId
+    reason: str
+
+
+class Retry(Command, frozen=True, kw_only=True):
+    """Give partitions a fresh budget and queue them again. Answer: `Acted`.
+
+    Takes failed and stopped ones of `partitions`, and completed ones too if `include_completed`.
+    """
+
+    job_id: JobId
+    partitions: tuple[range, ...]
+    include_completed: bool = False
+    is_dry_run: bool = False
+
+
+class StopPartitions(Command, frozen=True, kw_only=True):
+    """Stop those of `partitions` that are unfinished. Answer: `Acted`."""
+
+    job_id: JobId
+    partitions: tuple[range, ...]
+    reason: str = ""
+    is_dry_run: bool = False
+
+
+class Sync(Command, frozen=True, kw_only=True):
+    """A node's view. Answer: None; what should run there is read from the cluster.
+
+    Raises SessionConflictError, WrongClusterError, NodeRefusedError, InvalidRequestError (first sync without info).
+    """
+
+    node_id: NodeId
+    request: SyncRequest
+
+
+class Tick(Command, frozen=True, kw_only=True):
+    """Time has passed. Answer: None."""
+
+    due: tuple[Deadline, ...]
+    late_by: float = 0.0
+    """Seconds that the process was not running when it should have: leases are extended by it before they are judged."""
+
+
+Decision: TypeAlias = Submit | Stop | Retry | StopPartitions | Sync | Tick
+
+
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
+    """A job was taken in."""
+
+    job_id: JobId
+    version: int
+    evaluation_id: str
+
+
+class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
+    """A job will be looked at; empty = there was nothing to do."""
+
+    evaluation_id: str
+
+
+class Acted(msgspec.Struct, frozen=True, kw_only=True):
+    """What an action on partitions took, or would take."""
+
+    count: int
+    by_state: dict[str, int]
+    """By the state word they had."""
+    evaluation_id: str = ""
+
+
+Reply: TypeAlias = Submitted | Evaluated | Acted | None

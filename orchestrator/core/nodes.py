@@ -1,0 +1,193 @@
+"""Nodes come, speak, and fall silent: sessions, leases, and what time brings."""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from orchestrator.contract.agent import SyncRequest
+from orchestrator.contract.execution import Cause, DesiredState
+from orchestrator.contract.ids import SECOND, NodeId, Timestamp, after
+from orchestrator.contract.node import Connection, Membership, NodeInfo, Resources
+from orchestrator.core.cluster import NodeEntry
+from orchestrator.core.deadlines import Deadline, Kind
+from orchestrator.core.draft import Draft
+from orchestrator.core.model import NEVER, NodeRecord
+from orchestrator.core.observe import lose, observe
+from orchestrator.core.reconcile.batch import ask_to_stop
+from orchestrator.errors import NodeRefusedError, SessionConflictError, WrongClusterError
+
+LATE = 1.0
+"""Seconds; a pass that is later than this was not running, and what it missed is not the nodes' fault."""
+STUCK = 1.0
+"""Seconds after which a backlog is looked at: its work may be better placed elsewhere."""
+
+
+def sync(draft: Draft, node_id: NodeId, request: SyncRequest) -> None:
+    """Observe a node: renew its lease, and take in what it says about each execution.
+
+    A repeated or overtaken sync is not observed. Raises SessionConflictError, WrongClusterError, NodeRefusedError.
+    """
+    cluster = draft.cluster
+    if request.cluster_id not in ("", cluster.id):
+        raise WrongClusterError(request.cluster_id, cluster.id)
+    node = draft.node(node_id)
+    if node is None or node.record.session != request.session:
+        open_session(draft, node_id, node, request)
+    elif request.seq <= node.seq:
+        return
+    elif node.record.membership is Membership.REJECTED:
+        raise NodeRefusedError(node_id, is_known=True)
+    node = draft.change_node(node_id)
+    node.seq = request.seq
+    node.lease_until = draft.later(cluster.lease)
+    record = replace(node.record, last_sync=draft.now)
+    if record.connection is not Connection.CONNECTED:
+        record = replace(record, connection=Connection.CONNECTED, connected_since=draft.now, last_error="")
+        draft.set_node_record(record)
+        draft.remind(Deadline(node.lease_until, Kind.LEASE, node_id))
+        draft.free(node_id)
+    elif request.info is not None and request.info != record.info:
+        draft.set_node_record(replace(record, info=request.info))
+        draft.free(node_id)
+    else:
+        node.record = record
+    take_usage(draft, node, request)
+    observe(draft, node, request)
+
+
+def open_session(draft: Draft, node_id: NodeId, node: NodeEntry | None, request: SyncRequest) -> None:
+    """Let a newly started agent speak for a node, if nobody else does."""
+    if node is None:
+        if request.info is None:
+            raise NodeRefusedError(node_id, is_known=False)
+        add_node(draft, node_id, request.session, request.info)
+        return
+    record = node.record
+    if record.membership is Membership.REJECTED:
+        raise NodeRefusedError(node_id, is_known=True)
+    if request.info is None:
+        raise SessionConflictError(node_id, record.session)
+    is_successor = request.previous == record.session
+    is_over = record.connection is not Connection.CONNECTED or node.lease_until <= draft.now
+    if not is_successor and not is_over:
+        left = (node.lease_until - draft.now) / SECOND
+        raise SessionConflictError(node_id, record.session, seconds=left)
+    node = draft.change_node(node_id)
+    node.turn += 1
+    draft.set_node_record(replace(record, session=request.session, info=request.info))
+    draft.free(node_id)
+
+
+def add_node(draft: Draft, node_id: NodeId, session: str, info: NodeInfo) -> None:
+    """A node that was not known."""
+    record = NodeRecord(
+        id=node_id,
+        membership=Membership.APPROVED,
+        connection=Connection.DISCONNECTED,
+        info=info,
+        session=session,
+        last_sync=draft.now,
+    )
+    draft.add_node(NodeEntry(record=record))
+
+
+def take_usage(draft: Draft, node: NodeEntry, request: SyncRequest) -> None:
+    """Take in how much of the node is in use by its own word, and what waits there."""
+    before, waited = node.used, len(node.backlog)
+    used = Resources()
+    for report in request.reports:
+        if report.need is not None:
+            used = used.plus(report.need)
+    waits = {report.execution_id for report in request.reports if report.is_backlog}
+    node.used = used
+    node.named = frozenset(report.execution_id for report in request.reports)
+    node.backlog = frozenset(waits | (node.backlog & node.live.keys() - node.named))
+    if node.backlog:
+        draft.remind(Deadline(draft.later(STUCK), Kind.BACKLOG, node.id))
+    if not used.holds(before) or len(node.backlog) < waited:
+        draft.free(node.id)
+
+
+def tick(draft: Draft, due: Iterable[Deadline], late_by: float) -> None:
+    """Look at everything that is due."""
+    if late_by > LATE:
+        for node in list(draft.nodes()):
+            if node.record.connection is Connection.CONNECTED:
+                draft.change_node(node.id).lease_until = after(node.lease_until, late_by)
+    for deadline in due:
+        match deadline.kind:
+            case Kind.LEASE:
+                judge_lease(draft, NodeId(deadline.key))
+            case Kind.FENCE:
+                judge_fence(draft, NodeId(deadline.key))
+            case Kind.BACKLOG:
+                withdraw_stuck(draft, NodeId(deadline.key))
+            case Kind.BACKOFF | Kind.JOB | Kind.ROOM:
+                look_at_job(draft, deadline)
+
+
+def look_at_job(draft: Draft, deadline: Deadline) -> None:
+    """Have a job evaluated, if it is still here."""
+    job_id = draft.known_job(deadline.key)
+    if job_id:
+        draft.touch(job_id)
+
+
+def judge_lease(draft: Draft, node_id: NodeId) -> None:
+    """Call a silent node's executions lost; look again later while its lease holds."""
+    node = draft.node(node_id)
+    if node is None or node.record.connection is not Connection.CONNECTED:
+        return
+    if node.lease_until > draft.now:
+        draft.remind(Deadline(node.lease_until, Kind.LEASE, node_id))
+        return
+    node = draft.change_node(node_id)
+    node.used, node.named, node.backlog = Resources(), frozenset(), frozenset()
+    node.turn += 1
+    draft.set_node_record(
+        replace(
+            node.record,
+            connection=Connection.DISCONNECTED,
+            disconnected_since=draft.now,
+            last_error="heartbeat timeout",
+        )
+    )
+    for execution_id in list(node.live):
+        execution = draft.live_execution(execution_id)
+        if execution.desired is not DesiredState.STOPPED:
+            message = "Execution stop requested because node has disappeared"
+            lose(draft, execution, Cause.NODE_LOST, message)
+    if draft.change_node(node_id).live:
+        draft.remind(Deadline(draft.later(draft.cluster.fence), Kind.FENCE, node_id))
+
+
+def judge_fence(draft: Draft, node_id: NodeId) -> None:
+    """End what a node should have stopped: having heard nothing for so long, it has stopped it itself."""
+    node = draft.node(node_id)
+    if node is None or node.record.connection is Connection.CONNECTED:
+        return
+    ends: Timestamp = after(node.record.disconnected_since or NEVER, draft.cluster.fence)
+    if ends > draft.now:
+        draft.remind(Deadline(ends, Kind.FENCE, node_id))
+        return
+    for execution_id in list(node.live):
+        lose(draft, draft.live_execution(execution_id), Cause.NODE_LOST, "its node was lost and has passed its fence")
+
+
+def withdraw_stuck(draft: Draft, node_id: NodeId) -> None:
+    """Take back work that waits on a node while another one could begin it now."""
+    node = draft.node(node_id)
+    if node is None or not node.backlog or node.record.connection is not Connection.CONNECTED:
+        return
+    others = [other for other in draft.nodes() if other.id != node_id and other.is_usable]
+    room = [other.free() for other in others]
+    oldest = after(draft.now, -STUCK)
+    for execution_id in sorted(node.backlog & node.live.keys()):
+        execution = draft.live_execution(execution_id)
+        need = node.live[execution_id]
+        place = next((place for place, free in enumerate(room) if free.holds(need)), None)
+        if place is None or execution.created > oldest or execution.desired is DesiredState.STOPPED:
+            continue
+        room[place] = room[place].minus(need)
+        ask_to_stop(draft, execution_id, Cause.WITHDRAWN, f"Execution withdrawn from the backlog of {node_id}")
+    draft.remind(Deadline(draft.later(STUCK), Kind.BACKLOG, node_id))

@@ -1,0 +1,65 @@
+"""The cluster of a snapshot: what a restarted orchestrator goes on with. Nothing is run again because of a restart."""
+
+from orchestrator.contract.decode import resources
+from orchestrator.contract.execution import DesiredState
+from orchestrator.contract.ids import JobId, NodeId, Timestamp, after
+from orchestrator.contract.node import Connection
+from orchestrator.core.cluster import Cluster, JobEntry, NodeEntry
+from orchestrator.core.deadlines import Deadline, Kind
+from orchestrator.core.model import JobRecord, Snapshot
+
+
+def restore(snapshot: Snapshot, orchestrator_id: NodeId, *, lease: float, fence: float, now: Timestamp) -> Cluster:
+    """The cluster as it was, every node with one full lease from now."""
+    cluster = Cluster(snapshot.cluster_id, orchestrator_id, lease=lease, fence=fence)
+    for record in snapshot.nodes:
+        cluster.nodes[record.id] = NodeEntry(record=record, lease_until=after(now, lease))
+    latest: dict[JobId, JobRecord] = {}
+    versions: dict[tuple[JobId, int], JobRecord] = {}
+    for job in snapshot.jobs:
+        versions[job.job.id, job.job.version] = job
+        known = latest.get(job.job.id)
+        if known is None or known.job.version < job.job.version:
+            latest[job.job.id] = job
+    for job in latest.values():
+        cluster.jobs[job.job.id] = JobEntry(job, snapshot.next_seqs.get(job.job.id, 1))
+    for row in snapshot.partitions:
+        entry = cluster.jobs.get(row.job_id)
+        if entry and entry.record.job.version == row.job_version:
+            entry.put(row)
+    for execution in snapshot.executions:
+        version = versions[execution.job_id, execution.job_version]
+        cluster.executions[execution.id] = execution
+        cluster.nodes[execution.node_id].live[execution.id] = resources(version.job.task.resources)
+        entry = cluster.jobs[execution.job_id]
+        if entry.record.job.version == execution.job_version:
+            entry.live[execution.index] = execution.id
+    for entry in list(cluster.jobs.values()):
+        cluster.add_job(entry)
+        remind_of_job(cluster, entry, now)
+    for node in cluster.nodes.values():
+        remind_of_node(cluster, node, now)
+    return cluster
+
+
+def remind_of_job(cluster: Cluster, entry: JobEntry, now: Timestamp) -> None:
+    """Set what is due for a job: its timeouts, its backoffs."""
+    job = entry.record.job
+    if job.state.state_type.is_terminal:
+        return
+    cluster.deadlines.add(Deadline(now, Kind.JOB, job.id))
+    total = job.task.timeouts.total_timeout
+    if total:
+        cluster.deadlines.add(Deadline(after(entry.record.began, total), Kind.JOB, job.id))
+    for index, due in entry.due.items():
+        cluster.deadlines.add(Deadline(due, Kind.BACKOFF, job.id, index))
+
+
+def remind_of_node(cluster: Cluster, node: NodeEntry, now: Timestamp) -> None:
+    """Set what is due for a node: the end of its lease, or of its fence while it holds what should have stopped."""
+    if node.record.connection is Connection.CONNECTED:
+        cluster.deadlines.add(Deadline(node.lease_until, Kind.LEASE, node.id))
+        return
+    stopping = [e for e in node.live if cluster.executions[e].desired is DesiredState.STOPPED]
+    if stopping:
+        cluster.deadlines.add(Deadline(after(now, cluster.fence), Kind.FENCE, node.id))
