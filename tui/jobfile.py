@@ -4,7 +4,7 @@ Nothing is guessed: what YAML takes for a date, a boolean or a number arrives as
 Numbers that YAML would reinterpret (`010`, `1_000`, `22:22`) stay the text that was written.
 """
 
-import datetime
+import datetime as dt
 import json
 import os
 import re
@@ -136,7 +136,8 @@ class _Composer:
         try:
             yield from yaml.parse(text, Loader=self.loader)
         except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else None
+            mark = error.problem_mark
+            line = mark.line + 1 if mark else None
             where = f"line {line}: " if line else ""
             message = f"{_PREFIX}yaml: {where}{error.problem or error.context}"
             raise JobFileError(message, line) from error
@@ -163,7 +164,7 @@ class _Composer:
 
     def value(self, event: Any, path: str, depth: int) -> object:
         """The value that begins with this event."""
-        self.lines.setdefault(path.lower(), event.start_mark.line + 1)
+        self.lines.setdefault(path.lower(), _line(event))
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         before = self.nodes
@@ -172,6 +173,7 @@ class _Composer:
             raise self.refused(event, f"nested deeper than {MAX_DEPTH} levels")
         if event.anchor:
             self.anchors[event.anchor] = None
+        data: object
         match event:
             case yaml.ScalarEvent():
                 data = self.scalar(event)
@@ -220,7 +222,7 @@ class _Composer:
             place = f"{path}.{key}" if path else str(key)
             if key in found:
                 raise self.refused(event, f"key {event.value!r} is there already")
-            self.lines.setdefault(place.lower(), event.start_mark.line + 1)
+            self.lines.setdefault(place.lower(), _line(event))
             value = self.value(next(self.events), place, depth + 1)
             if event.value == "<<" and event.implicit[0]:
                 merged += value if isinstance(value, list) else [value]
@@ -233,7 +235,7 @@ class _Composer:
             found = one | found
         return found
 
-    def scalar(self, event: Any) -> str | float | bool | datetime.date | None:
+    def scalar(self, event: Any) -> str | float | bool | dt.date | None:
         """A scalar: text when it is quoted or tagged so, else what YAML takes it for."""
         text: str = event.value
         if event.tag is not None:
@@ -248,11 +250,15 @@ class _Composer:
 
     def refused(self, event: Any, reason: str) -> JobFileError:
         """An error with the line of an event."""
-        line = event.start_mark.line + 1
+        line = _line(event)
         return JobFileError(f"{_PREFIX}line {line}: {reason}", line)
 
 
-def resolved(text: str) -> str | float | bool | datetime.date | None:
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def resolved(text: str) -> str | float | bool | dt.date | None:
     """What plain (unquoted) text of YAML is: null, a boolean, a decimal number, a date, or text."""
     if text in _NULLS:
         return None
@@ -266,9 +272,9 @@ def resolved(text: str) -> str | float | bool | datetime.date | None:
         return float(_ODD_FLOATS[text.lower()])
     try:
         if _DATE.fullmatch(text):
-            return datetime.date(*map(int, text.split("-")))
+            return dt.date(*map(int, text.split("-")))
         if _TIME.fullmatch(text):
-            return datetime.datetime.fromisoformat(text)
+            return dt.datetime.fromisoformat(text)
     except ValueError:
         return text
     return text
@@ -281,7 +287,7 @@ def _field(data: object, name: str) -> Any:
     return next((value for key, value in data.items() if isinstance(key, str) and key.lower() == name), None)
 
 
-def _local_params(data: object) -> Iterator[dict[str, Any]]:
+def _local_params(data: object) -> Iterator[dict[Any, Any]]:
     """The params of every local input."""
     tasks = _field(data, "tasks")
     for task in tasks if isinstance(tasks, list) else []:
@@ -293,7 +299,7 @@ def _local_params(data: object) -> Iterator[dict[str, Any]]:
                 yield params
 
 
-def _make_absolute(params: dict[str, Any], directory: Path) -> None:
+def _make_absolute(params: dict[Any, Any], directory: Path) -> None:
     for key, value in params.items():
         if isinstance(key, str) and key.lower() == "sourcepath" and isinstance(value, str) and value:
             params[key] = os.path.normpath(directory.absolute() / value)
