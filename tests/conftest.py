@@ -1,31 +1,22 @@
-"""What all tests share: a cluster of real processes, whose logs are shown when a test fails."""
+"""What all tests share: clusters of real processes, whose logs are shown with a test that fails."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.processes import Cluster
 
-FAILED = pytest.StashKey[bool]()
 
-StartCluster = Callable[..., Cluster]
+class StartCluster:
+    """Starts clusters below one directory, and ends them."""
 
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.clusters: list[Cluster] = []
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.failed:
-        item.stash[FAILED] = True
-    return report
-
-
-@pytest.fixture
-def start_cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StartCluster]:
-    """Start `serve` and so many nodes with these flags: `start_cluster(nodes=3, lease=4, cpu=2, flags=[...])`."""
-    clusters: list[Cluster] = []
-
-    def start(
+    def __call__(
+        self,
         nodes: int = 1,
         *,
         lease: float = 4.0,
@@ -34,8 +25,9 @@ def start_cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[St
         engines: str = "process",
         flags: tuple[str, ...] = (),
     ) -> Cluster:
-        cluster = Cluster(tmp_path / f"cluster{len(clusters)}", lease=lease, fence=fence)
-        clusters.append(cluster)
+        """Start `serve` and so many nodes, all with these flags, and wait until they are connected."""
+        cluster = Cluster(self.home / f"cluster{len(self.clusters)}", lease=lease, fence=fence)
+        self.clusters.append(cluster)
         cluster.start_serve()
         for number in range(1, nodes + 1):
             cluster.start_node(cluster.node(number), *flags, cpu=cpu, engines=engines)
@@ -43,14 +35,45 @@ def start_cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[St
             cluster.wait_connected()
         return cluster
 
-    yield start
-    for cluster in clusters:
-        if request.node.stash.get(FAILED, False):
-            print(cluster.logs())  # noqa: T201 - pytest shows it with the failure
-        cluster.close()
+    def close(self) -> None:
+        """End all of them."""
+        for cluster in self.clusters:
+            cluster.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for value in item.funcargs.values():
+            clusters = (
+                value.clusters if isinstance(value, StartCluster) else [value] if isinstance(value, Cluster) else []
+            )
+            report.sections += [("cluster", cluster.logs()) for cluster in clusters]
+    return report
 
 
 @pytest.fixture
-def cluster(start_cluster: StartCluster) -> Cluster:
-    """`serve` and three nodes of two cores each, process engine."""
-    return start_cluster(nodes=3)
+def start_cluster(tmp_path: Path) -> Iterator[StartCluster]:
+    """For tests that break something: `start_cluster(nodes=3, lease=4, cpu=2, flags=[...])`."""
+    start = StartCluster(tmp_path)
+    try:
+        yield start
+    finally:
+        start.close()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster for all tests of a worker that break nothing: three nodes of two cores, process engine.
+
+    Its nodes may read what lies below `cluster.home / "inputs"`, and the samples. Names of jobs are unique to a test.
+    """
+    start = StartCluster(tmp_path_factory.mktemp("shared"))
+    try:
+        inputs = start.home / "cluster0" / "inputs"
+        inputs.mkdir(parents=True)
+        samples = Path(__file__).resolve().parent.parent / "samples"
+        yield start(nodes=3, lease=10, flags=("--allow-path", f"{inputs}/**", "--allow-path", f"{samples}/**"))
+    finally:
+        start.close()
