@@ -16,9 +16,9 @@ from orchestrator.core.cluster import Cluster, JobEntry
 from orchestrator.core.commands import Decision, Reply, Retry, Stop, StopPartitions, Submit, Sync, Tick
 from orchestrator.core.decide import conclude, decide
 from orchestrator.core.draft import Draft, Put
-from orchestrator.core.model import AnswerRecord
+from orchestrator.core.model import NEVER, AnswerRecord
 from orchestrator.core.restore import restore
-from orchestrator.errors import AmbiguousJobError, JobNotFoundError, OrchestratorError
+from orchestrator.errors import AmbiguousJobError, JobNotFoundError, OrchestratorError, StoreError
 from orchestrator.store.base import Store
 from orchestrator.watch import ANY_JOB, ANY_NODE, Bells, ChangeLog, job_bell, node_bell
 
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 class Clock:
     """Wall time at the start plus CLOCK_BOOTTIME since, never below a given time: nobody can step it."""
 
-    def __init__(self, floor: Timestamp = Timestamp(0)) -> None:
+    def __init__(self, floor: Timestamp = NEVER) -> None:
         self._offset = max(time.time_ns(), floor + 1) - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
     def now(self) -> Timestamp:
@@ -191,7 +191,7 @@ class Reactor:
     async def _batch(self, *, is_continuation: bool, late_by: float) -> bool:
         """Carry out what has arrived and what is due; returns whether there is more to do at once."""
         entries, self._inbox = self._inbox[:MOST_COMMANDS], self._inbox[MOST_COMMANDS:]
-        await self._load_named(entries)
+        entries = await self._load_named(entries)
         draft = Draft(self.cluster, self.clock.now(), new_id)
         draft.is_continuation = is_continuation
         done, answers = self._decide(draft, entries)
@@ -200,7 +200,7 @@ class Reactor:
             decide(draft, Tick(due=tuple(due), late_by=late_by))
         conclude(draft)
         changes = draft.changes()
-        changes.answers = [answer for answer in answers.values() if answer]
+        changes.answers = list(answers.values())
         if changes:
             await self.store.commit(changes, self.commit + 1, draft.now)
             self.commit += 1
@@ -284,20 +284,33 @@ class Reactor:
             self._logs.pop(job_id, None)
             self.bells.ring(job_bell(job_id))
 
-    async def _load_named(self, entries: list[_Entry]) -> None:
-        """Bring the jobs into memory that commands mean."""
+    async def _load_named(self, entries: list[_Entry]) -> list[_Entry]:
+        """Bring the jobs into memory that commands mean; those that mean none are refused and left out."""
+        found: list[_Entry] = []
         for entry in entries:
-            match entry.command:
-                case Submit(job=job):
-                    if job.name and (job.namespace, job.name) not in self.cluster.names:
-                        for found in await self.store.find_jobs(job.name, job.namespace):
-                            if (found.job.name, found.job.namespace) == (job.name, job.namespace):
-                                await self._load(found.job.id)
-                case Stop(job_id=job_id) | Retry(job_id=job_id) | StopPartitions(job_id=job_id):
-                    if job_id not in self.cluster.jobs:
-                        await self._load(job_id)
-                case Sync() | Tick():
-                    continue
+            try:
+                await self._load_for(entry.command)
+            except OrchestratorError as error:
+                self._refuse(entry, error)
+                if isinstance(error, StoreError):
+                    raise
+            else:
+                found.append(entry)
+        return found
+
+    async def _load_for(self, command: Decision) -> None:
+        """Bring the job into memory that a command means."""
+        match command:
+            case Submit(job=job):
+                if job.name and (job.namespace, job.name) not in self.cluster.names:
+                    for found in await self.store.find_jobs(job.name, job.namespace):
+                        if (found.job.name, found.job.namespace) == (job.name, job.namespace):
+                            await self._load(found.job.id)
+            case Stop(job_id=job_id) | Retry(job_id=job_id) | StopPartitions(job_id=job_id):
+                if job_id not in self.cluster.jobs:
+                    await self._load(job_id)
+            case Sync() | Tick():
+                return
 
     async def _load(self, job_id: JobId) -> JobEntry:
         """A settled job, from the store into memory. Raises JobNotFoundError."""

@@ -72,12 +72,6 @@ class ChangeLog:
             self.floor, dropped = self._changes.popleft()
             self._held -= len(dropped) + 1
 
-    def forget(self, number: int) -> None:
-        """Everything changed in commit `number`: nobody can go on from before it."""
-        self._changes.clear()
-        self._held = 0
-        self.floor = self.last = number
-
     def since(self, number: int) -> set[int] | None:
         """Partitions that changed after commit `number`; None = not known any more."""
         if number < self.floor:
