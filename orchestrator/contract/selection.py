@@ -148,8 +148,9 @@ _FORMS = {
     Fact.INPUT: ("~", "input~TEXT"),
 }
 _ALLOWED = f"indices (3-9,12), {', '.join(_STATES)}, {', '.join(example for _, example in _FORMS.values())}"
-_PIECE = re.compile(r'(?:[^\s,"]|"(?:[^"\\]|\\.)*")+')
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_CLAUSE = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+', re.DOTALL)
+_PIECE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")*', re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _RANGE = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
 _FACT = re.compile(r"([A-Za-z]+)(>=|<=|[:=<>~])(.*)", re.DOTALL)
 
@@ -218,33 +219,30 @@ def _needs(term: Term) -> frozenset[Fact]:
 
 
 def _clauses(text: str) -> Iterator[Term]:
-    at, end = 0, len(text)
-    while at < end:
-        if text[at].isspace():
-            at += 1
-            continue
-        choices: list[Term] = []
-        ranges: list[range] = []
-        while True:
-            piece = _PIECE.match(text, at)
-            if piece is None:
-                raise _refused(
-                    text[at : at + 20], "a quote that is not closed, or nothing beside a comma (no blanks there)"
-                )
-            found = _RANGE.fullmatch(piece[0])
-            if found:
-                ranges.append(_range(found))
-            else:
-                choices.append(_term(piece[0]))
-            at = piece.end()
-            if text[at : at + 1] != ",":
-                break
-            at += 1
-        if at < end and not text[at].isspace():
-            raise _refused(text[at : at + 20], "a quote that is not closed")
+    left = _QUOTED.sub("", text)
+    if '"' in left:
+        raise _refused(left[left.rindex('"') :][:20], "the quote is not closed")
+    for clause in _CLAUSE.findall(text):
+        pieces = _pieces(clause)
+        if "" in pieces:
+            raise _refused(clause, "nothing beside a comma; write it without blanks, like 3-9,failed")
+        found = [_RANGE.fullmatch(piece) for piece in pieces]
+        choices = [_term(piece) for piece, indices in zip(pieces, found, strict=True) if indices is None]
+        ranges = [_range(indices) for indices in found if indices]
         if ranges:
             choices.insert(0, _indices(ranges))
         yield choices[0] if len(choices) == 1 else AnyOf(terms=tuple(choices))
+
+
+def _pieces(clause: str) -> list[str]:
+    """The pieces between the commas that are not in quotes."""
+    pieces, at = [], 0
+    while at <= len(clause):
+        piece = _PIECE.match(clause, at)
+        assert piece is not None
+        pieces.append(piece[0])
+        at = piece.end() + 1
+    return pieces
 
 
 def _term(piece: str) -> Term:

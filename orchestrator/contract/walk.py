@@ -246,7 +246,8 @@ class Walk:
             raw = int(raw)
         if isinstance(raw, bool) or not isinstance(raw, int) or not -INT64 - 1 <= raw <= INT64:
             is_quoted = isinstance(raw, str) and _INTEGER.fullmatch(raw)
-            return self.wrong(path, raw, _range(kind, "a whole number"), "write it without quotes" if is_quoted else "")
+            hint = "write it without quotes and leading zeros" if is_quoted else ""
+            return self.wrong(path, raw, _range(kind, "a whole number"), hint)
         return raw if _fits(raw, kind) else self.wrong(path, raw, _range(kind, "a whole number"))
 
     def number(self, raw: Any, kind: inspect.FloatType, path: str) -> Any:
