@@ -1,0 +1,354 @@
+"""The agent of one node: session, fence, watch, and one task an execution, all in one TaskGroup."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from node.capacity import Load, Offer, node_info
+from node.clock import boot_id, boot_seconds
+from node.converge import Forget, Seen, Start, converge
+from node.converge import Stop as StopIt
+from node.engines.base import Engine, EngineUnavailableError, Owner
+from node.fence import watch_fence
+from node.held import Held, Phase, Stop
+from node.journal import Committed, Forgotten, Journal, Opened
+from node.present import Engines
+from node.revive import remove_others, revive
+from node.runner import Runner
+from node.session import Session
+from node.uplink import Uplink, UplinkError
+from orchestrator.contract.agent import Assignment, SyncRequest, SyncResponse
+from orchestrator.contract.execution import Cause
+from orchestrator.contract.ids import ExecutionId, JobId, NodeId
+from orchestrator.contract.job import Job
+from orchestrator.contract.node import NodeInfo, Resources
+from orchestrator.contract.units import resources
+
+log = structlog.get_logger()
+
+SPARE_JOBS = 64
+"""Specs that are kept though no execution here runs them."""
+REMEMBERED = 10_000
+"""Executions that ended here and are still known not to be started again."""
+CLEAN_AGAIN_SECONDS = 30.0
+ENGINES_AGAIN_SECONDS = 30.0
+STOPPING_SECONDS = 15.0
+LAST_WORD_SECONDS = 3.0
+"""How long an agent that is told to end waits for its work to stop, and then for the orchestrator to know."""
+STOPPED_MESSAGE = "the agent was stopped"
+
+
+class Agent:
+    """Runs what the orchestrator wants on this node until it is told to leave, or refused."""
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        labels: Mapping[str, str],
+        offer: Offer,
+        engines: Engines,
+        runner: Runner,
+        journal: Journal,
+        uplink: Uplink,
+        directory: Path,
+    ) -> None:
+        self._node_id = node_id
+        self._labels = labels
+        self._offer = offer
+        self._engines = engines
+        self._runner = runner
+        self._journal = journal
+        self._uplink = uplink
+        self._directory = directory
+        past = journal.past
+        opened = past.opened or Opened(cluster_id="", session="", lease_seconds=30.0, fence_seconds=600.0)
+        self._opened = opened
+        self._previous = opened.session
+        self._commit = past.commit
+        self._held: dict[ExecutionId, Held] = {}
+        self._done: dict[ExecutionId, None] = {}
+        self._jobs: dict[tuple[JobId, int], Job] = {}
+        self._needs: dict[tuple[JobId, int], Resources] = {}
+        self._backlog: deque[Held] = deque()
+        self._room = offer.capacity
+        self._cleaning = 0
+        self._info_seq = 0
+        """Seq of the first sync that carried the info as it is now; 0 = none did, -1 = it is known."""
+        self._leaving = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._ended_by: UplinkError | None = None
+        self._tasks = asyncio.TaskGroup()
+        self.session = Session(uplink, self, opened.lease_seconds, opened.fence_seconds, opened.cluster_id)
+
+    def leave(self) -> None:
+        """Stop all work, report it lost, so that it moves at once, and end `run`."""
+        self._leaving.set()
+
+    async def run(self) -> None:
+        """Be the node until `leave`. Raises the UplinkError that ended it instead: superseded, refused, wrong cluster."""
+        async with self._tasks as tasks:
+            background = [tasks.create_task(self._runner.watch.run())]
+            await self._take_up()
+            if self._opened.cluster_id:
+                self._clean_all()
+            background.append(tasks.create_task(watch_fence(self.session, self._stop_work)))
+            background.append(tasks.create_task(self._keep_session()))
+            background.append(tasks.create_task(self._await_engines()))
+            log.info(
+                "node_started", node_id=self._node_id, orchestrator=self._uplink.orchestrator, held=len(self._held)
+            )
+            await self._leaving.wait()
+            await self._wind_down()
+            background.extend(held.task for held in self._held.values() if held.task is not None)
+            for task in background:
+                task.cancel()
+        if self._ended_by is not None:
+            raise self._ended_by
+
+    # What the session asks for.
+
+    def request(self, seq: int, wait: float, *, is_first: bool) -> SyncRequest:
+        """Everything that is seen now."""
+        now = boot_seconds()
+        if self._info_seq == 0:
+            self._info_seq = seq
+        return SyncRequest(
+            cluster_id=self._opened.cluster_id,
+            session=self._uplink.session,
+            previous=self._previous if is_first else "",
+            seq=seq,
+            commit=self._commit,
+            info=self._info() if is_first or self._info_seq > 0 else None,
+            held=tuple(self._jobs),
+            reports=tuple([held.report(seq, now) for held in self._held.values()]),
+            wait=wait,
+        )
+
+    def is_idle(self) -> bool:
+        """Whether there is no work here."""
+        return all(held.phase is Phase.ENDED for held in self._held.values())
+
+    def apply(self, response: SyncResponse) -> None:
+        """Make the node as the answer wants it."""
+        self._note(response)
+        if 0 < self._info_seq <= response.seq:
+            self._info_seq = -1
+        for job in response.jobs:
+            self._jobs[job.id, job.version] = job
+        for assignment in response.assignments:
+            held = self._held.get(assignment.execution_id)
+            if held is not None and held.assignment is not assignment:
+                held.assignment = assignment
+        seen = {
+            execution_id: Seen(held.phase is Phase.ENDED, held.stop is not None, held.named)
+            for execution_id, held in self._held.items()
+        }
+        forgotten: list[Held] = []
+        for action in converge(response.assignments, seen, response.seq):
+            match action:
+                case Start(assignment):
+                    self._take_on(assignment)
+                case StopIt(execution_id):
+                    stop = Stop(cause=Cause.CANCELLED, message="stopped by the orchestrator")
+                    self._runner.stop(self._held[execution_id], stop)
+                case Forget(execution_id):
+                    forgotten.append(self._forget(execution_id))
+        if forgotten:
+            self._tasks.create_task(self._remove(forgotten))
+            self._shed_jobs()
+        self._fill()
+        self._settled.set()
+
+    def _note(self, response: SyncResponse) -> None:
+        """Journal what the answer says about the orchestrator."""
+        opened = Opened(
+            cluster_id=response.cluster_id,
+            session=self._uplink.session,
+            lease_seconds=response.lease_seconds,
+            fence_seconds=response.fence_seconds,
+        )
+        if opened != self._opened:
+            is_new = not self._opened.cluster_id
+            self._opened = opened
+            self._journal.append(opened)
+            if is_new:
+                self._clean_all()
+        if response.commit < self._commit:
+            log.error("orchestrator_restored", commit=response.commit, seen=self._commit)
+        if response.commit != self._commit:
+            self._commit = response.commit
+            self._journal.append(Committed(commit=response.commit))
+
+    def _take_on(self, assignment: Assignment) -> None:
+        """Put a new assignment behind those that wait."""
+        if self._leaving.is_set():
+            return
+        key = (assignment.job_id, assignment.job_version)
+        job = self._jobs.get(key)
+        if job is None:
+            log.error("job_unknown", execution_id=assignment.execution_id, job_id=assignment.job_id)
+            return
+        if key not in self._needs:
+            self._needs[key] = resources(job.task.resources)
+        held = Held(assignment=assignment, job=job, need=self._needs[key])
+        self._held[held.id] = held
+        if held.id in self._done:
+            self._runner.stop(held, Stop(cause=Cause.AGENT, message="this execution was run here before"))
+        elif not self._offer.capacity.holds(held.need):
+            self._runner.stop(held, Stop(cause=Cause.AGENT, message="this node is too small for it"))
+        else:
+            self._backlog.append(held)
+
+    def _fill(self) -> None:
+        """Start what waits, in order, as far as there is room."""
+        while self._backlog and not self._cleaning:
+            held = self._backlog[0]
+            if held.phase is Phase.BACKLOG:
+                if not self._room.holds(held.need):
+                    return
+                self._room = self._room.minus(held.need)
+                held.phase = Phase.PREPARING
+                held.task = self._tasks.create_task(self._runner.run(held, self._owner()))
+            self._backlog.popleft()
+
+    def changed(self, held: Held, before: Phase) -> None:
+        """An execution came from the phase `before` into another: room may be free, and the orchestrator is told."""
+        if before.holds_capacity and not held.phase.holds_capacity:
+            self._room = self._room.plus(held.need)
+            self._fill()
+        if held.phase is Phase.ENDED:
+            held.task = None
+            self._settled.set()
+        self.session.changed()
+
+    def _forget(self, execution_id: ExecutionId) -> Held:
+        held = self._held.pop(execution_id)
+        self._done[execution_id] = None
+        if len(self._done) > REMEMBERED:
+            del self._done[next(iter(self._done))]
+        if self._journal.knows(execution_id):
+            self._journal.append(Forgotten(execution_id=execution_id))
+        self._settled.set()
+        return held
+
+    async def _remove(self, forgotten: Sequence[Held]) -> None:
+        for held in forgotten:
+            await self._runner.forget(held)
+
+    def _shed_jobs(self) -> None:
+        """Let go of specs that nothing here runs, the oldest first, when there are many."""
+        if len(self._jobs) <= SPARE_JOBS:
+            return
+        used = {(held.job.id, held.job.version) for held in self._held.values()}
+        for key in [key for key in self._jobs if key not in used][: len(self._jobs) - SPARE_JOBS]:
+            del self._jobs[key]
+            self._needs.pop(key, None)
+
+    def _owner(self) -> Owner:
+        return Owner(cluster_id=self._opened.cluster_id, node_id=self._node_id)
+
+    def _info(self) -> NodeInfo:
+        used, queued = Resources(), Resources()
+        running = enqueued = 0
+        for held in self._held.values():
+            if held.phase.holds_capacity:
+                used, running = used.plus(held.need), running + 1
+            elif held.phase is Phase.BACKLOG:
+                queued, enqueued = queued.plus(held.need), enqueued + 1
+        load = Load(used=used, running=running, queued=queued, enqueued=enqueued)
+        return node_info(self._node_id, self._labels, self._offer, load)
+
+    # The beginning and the end.
+
+    async def _take_up(self) -> None:
+        """Have everything that the journal names as far as the engines can tell now, and no work directory beside."""
+        self._jobs = dict(self._journal.past.jobs)
+        for held in revive(self._journal.past, boot_id(), boot_seconds()):
+            self._held[held.id] = held
+        async with asyncio.TaskGroup() as asking:
+            for held in self._held.values():
+                if held.phase.holds_capacity:
+                    asking.create_task(self._runner.find(held))
+        for held in self._held.values():
+            if held.phase is not Phase.ENDED:
+                if held.phase.holds_capacity:
+                    self._room = self._room.minus(held.need)
+                held.task = self._tasks.create_task(self._runner.adopt(held))
+        await asyncio.to_thread(remove_others, self._directory, frozenset(self._held))
+
+    def _clean_all(self) -> None:
+        for engine in self._engines.present.values():
+            self._clean_later(engine)
+
+    def _clean_later(self, engine: Engine) -> None:
+        self._cleaning += 1
+        self._tasks.create_task(self._clean(engine)).add_done_callback(self._cleaned)
+
+    async def _clean(self, engine: Engine) -> None:
+        """Have an engine remove what it runs for us and we do not know. Nothing starts meanwhile: it would not be known."""
+        while True:
+            try:
+                removed = await engine.remove_strangers(self._owner(), frozenset(self._held))
+            except EngineUnavailableError as error:
+                log.warning("engine_unavailable", engine=engine.name, reason=str(error))
+            else:
+                if removed:
+                    log.warning("strangers_removed", engine=engine.name, executions=removed)
+                return
+            self._cleaning -= 1
+            self._fill()
+            await asyncio.sleep(CLEAN_AGAIN_SECONDS)
+            self._cleaning += 1
+
+    def _cleaned(self, _: asyncio.Task[None]) -> None:
+        self._cleaning -= 1
+        if not self._leaving.is_set():
+            self._fill()
+
+    async def _keep_session(self) -> None:
+        try:
+            await self.session.run()
+        except UplinkError as error:
+            log.error("session_ended", reason=error.message)  # noqa: TRY400 - the reason is the orchestrator's
+            self._ended_by = error
+            self._leaving.set()
+
+    async def _await_engines(self) -> None:
+        """Offer engines that come later, until all that are wanted are there."""
+        while self._engines.missing:
+            await asyncio.sleep(ENGINES_AGAIN_SECONDS)
+            for name in await self._engines.look():
+                log.info("engine_found", engine=name)
+                self._clean_later(self._engines.present[name])
+                self._offer = msgspec.structs.replace(self._offer, engines=tuple(self._engines.present))
+                self._info_seq = 0
+                self.session.changed()
+
+    def _stop_work(self, reason: str) -> None:
+        """Have everything end as lost."""
+        for held in list(self._held.values()):
+            self._runner.stop(held, Stop(cause=Cause.AGENT, message=reason))
+
+    async def _wind_down(self) -> None:
+        """Stop all work; while the session lasts, offer nothing more and tell how everything ended."""
+        self._offer = msgspec.structs.replace(self._offer, engines=())
+        self._info_seq = 0
+        self._stop_work(self._ended_by.message if self._ended_by is not None else STOPPED_MESSAGE)
+        await self._until(self.is_idle, STOPPING_SECONDS)
+        if self._ended_by is None:
+            self.session.changed()
+            await self._until(lambda: not self._held and self._info_seq < 0, LAST_WORD_SECONDS)
+
+    async def _until(self, holds: Callable[[], bool], seconds: float) -> None:
+        """Wait until `holds`, which only an end, a forgotten execution or an answer can bring about, or for `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not holds():
+                    self._settled.clear()
+                    await self._settled.wait()

@@ -1,0 +1,233 @@
+"""What an agent is told at its start: a YAML file, then SHOAL_NODE_* variables, then flags; the later wins."""
+
+import argparse
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import msgspec
+import yaml
+
+from node.capacity import Overrides
+from node.inputs.base import InputError
+from node.inputs.local import parse_allowed
+from orchestrator.contract.units import parse_cpu, parse_gpu, parse_size
+
+PREFIX = "SHOAL_NODE_"
+ENGINES = ("docker", "process")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message names what was found and what is allowed."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an agent can be told."""
+
+    orchestrator: str = "http://127.0.0.1:1234"
+    name: str = ""
+    """Empty = `n-` and a UUID, kept in the data directory."""
+    data_dir: Path | None = None
+    """None = `~/.shoal/node-NAME`, without a name `~/.shoal/node`."""
+    engines: tuple[str, ...] | None = None
+    """None = those that are present here, but `process`: host programs run only where that was said."""
+    capacity: Overrides = Overrides()
+    labels: dict[str, str] = {}
+    allow_paths: tuple[str, ...] = ()
+    """`GLOB[:rw]`: what `local` inputs may mount. None of them = no local inputs."""
+    allow_env: tuple[str, ...] = ()
+    """Regular expressions for whole names: variables of the node that `env:NAME` may stand for."""
+
+    @property
+    def directory(self) -> Path:
+        """The data directory in force."""
+        if self.data_dir is not None:
+            return self.data_dir
+        return Path.home() / ".shoal" / (f"node-{self.name}" if self.name else "node")
+
+
+def read_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
+    """The configuration from flags, environment and the file that either names.
+
+    Raises ConfigError for unknown names, with the nearest known one, and for values that are none. `--help` exits.
+    """
+    flags = {name: value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
+    variables: dict[str, Any] = {}
+    for variable, value in environment.items():
+        if variable.startswith(PREFIX):
+            name = _known(variable.removeprefix(PREFIX).lower(), variable, lambda known: PREFIX + known.upper())
+            variables[name] = value
+    path = flags.pop("config", None) or variables.pop("config", None)
+    said = (_read_file(Path(path)) if path else {}) | variables | flags
+    return _convert(said)
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses unknown flags with the nearest known one."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ConfigError."""
+        unknown = message.partition("unrecognized arguments: ")[2].split()
+        if unknown and unknown[0].startswith("--"):
+            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            message = f"unknown flag {unknown[0]}{_nearest(unknown[0].partition('=')[0], flags)}"
+        raise ConfigError(message)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m node", description="The agent of one Shoal node.", allow_abbrev=False)
+    for name, (meaning, shape) in NAMES.items():
+        action = "append" if name in LISTS else "store"
+        parser.add_argument("--" + name.replace("_", "-"), dest=name, metavar=shape, help=meaning, action=action)
+    return parser
+
+
+NAMES = {
+    "orchestrator": ("address of the orchestrator (http://127.0.0.1:1234)", "URL"),
+    "name": ("name of the node (n-<uuid>, kept in the data directory)", "NAME"),
+    "data_dir": ("where the node keeps its journal and the work directories (~/.shoal/node-NAME)", "DIR"),
+    "engines": ("engines to offer, separated by commas (those present, but process)", "LIST"),
+    "cpu": ("cores to offer (all)", "CORES"),
+    "memory": ("memory to offer, 4GB (all)", "SIZE"),
+    "disk": ("disk to offer, 20GB (what is free)", "SIZE"),
+    "gpu": ("GPUs to offer (all)", "NUMBER"),
+    "label": ("a label of the node; may be repeated", "KEY=VALUE"),
+    "allow_path": ("a path that `local` inputs may mount; may be repeated", "GLOB[:rw]"),
+    "allow_env": ("names of the node's variables that tasks may get by `env:NAME`; may be repeated", "REGEX"),
+    "config": ("a YAML file with any of these", "FILE"),
+}
+LISTS = ("label", "allow_path", "allow_env")
+
+
+def _known(name: str, written: str, spell: Callable[[str], str]) -> str:
+    if name in NAMES:
+        return name
+    message = f"unknown setting {written}{_nearest(spell(name), [spell(known) for known in NAMES])}"
+    raise ConfigError(message)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known are: {', '.join(known)}"
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    """The settings of a YAML file, their names as in flags, in any case, with - or _ or neither."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"{path}: {error.strerror}"
+        raise ConfigError(message) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        message = f"{path}: no YAML: {error}"
+        raise ConfigError(message) from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        message = f"{path}: found {type(found).__name__}, allowed: settings like `name: n1`"
+        raise ConfigError(message)
+    plain = {name.replace("_", ""): name for name in NAMES if name != "config"}
+    settings: dict[str, Any] = {}
+    for key, value in found.items():
+        squeezed = str(key).lower().replace("-", "").replace("_", "")
+        name = plain.get(squeezed) or plain.get(squeezed.removesuffix("s"))
+        if name is None:
+            message = f"{path}: unknown setting {key}{_nearest(str(key), list(plain.values()))}"
+            raise ConfigError(message)
+        settings[name] = value
+    return settings
+
+
+def _convert(said: Mapping[str, Any]) -> Config:
+    amounts = {
+        name: _amount(name, said.get(name), parse)
+        for name, parse in (("cpu", parse_cpu), ("memory", parse_size), ("disk", parse_size), ("gpu", parse_gpu))
+    }
+    name = str(said.get("name", ""))
+    if name and (len(name) > 253 or not all(c.isalnum() or c in "-_." for c in name)):
+        message = f"name: found {name!r}, allowed: at most 253 letters, digits, - _ and ."
+        raise ConfigError(message)
+    config = Config(
+        orchestrator=_url(str(said.get("orchestrator", Config().orchestrator))),
+        name=name,
+        data_dir=Path(said["data_dir"]).expanduser().absolute() if said.get("data_dir") else None,
+        engines=_engines(said.get("engines")),
+        capacity=Overrides(**amounts),
+        labels=_labels(said.get("label")),
+        allow_paths=_texts("allow_path", said.get("allow_path")),
+        allow_env=_texts("allow_env", said.get("allow_env")),
+    )
+    try:
+        for entry in config.allow_paths:
+            parse_allowed(entry)
+    except InputError as error:
+        raise ConfigError(error.message) from error
+    return config
+
+
+def _amount(name: str, value: Any, parse: Callable[[str], Any]) -> Any:
+    if value is None:
+        return None
+    try:
+        return parse(str(value))
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise ConfigError(message) from error
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        message = f"orchestrator: found {text!r}, allowed: a URL like http://127.0.0.1:1234"
+        raise ConfigError(message)
+    return text
+
+
+def _engines(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    engines = tuple(dict.fromkeys(one.lower() for one in _texts("engines", value)))
+    for engine in engines:
+        if engine not in ENGINES:
+            message = f"engines: found {engine!r}{_nearest(engine, ENGINES)}"
+            raise ConfigError(message)
+    return engines
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    """A list, or a text with commas between its items. Commas within braces do not count."""
+    if value is None:
+        return ()
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str) for one in items):
+        message = f"{name}: found {value!r}, allowed: text, or a list of texts"
+        raise ConfigError(message)
+    if name == "engines" or not isinstance(value, list):
+        items = [part.strip() for one in items for part in _split(one)]
+    return tuple(one for one in items if one)
+
+
+def _split(text: str) -> list[str]:
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char == "{") - (char == "}")
+        if char == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
+
+
+def _labels(value: Any) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {str(key): str(one) for key, one in value.items()}
+    labels = {}
+    for text in _texts("label", value):
+        key, equals, one = text.partition("=")
+        if not equals or not key:
+            message = f"label: found {text!r}, allowed: KEY=VALUE"
+            raise ConfigError(message)
+        labels[key] = one
+    return labels

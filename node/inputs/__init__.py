@@ -1,0 +1,1 @@
+"""Input sources: what puts data where an execution sees it."""

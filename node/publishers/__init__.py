@@ -1,0 +1,1 @@
+"""Publishers: what keeps the results of an execution."""
