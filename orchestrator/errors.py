@@ -228,3 +228,24 @@ class StoreError(OrchestratorError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+class StorageError(OrchestratorError):
+    """A log or a result cannot be kept or read just now. What was acknowledged is still there; the caller may repeat."""
+
+    status = 503
+    code = "DatastoreFailure"
+    component = "LogStore"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class ResultRefusedError(OrchestratorError):
+    """An archive of results is too large, damaged, or would unpack outside its own directory. Sending it again is no use."""
+
+    status = 409
+    code = "ResultRefused"
+    component = "ResultStore"

@@ -1,5 +1,6 @@
 """Names of things, and time. All of them are plain text or numbers on the wire."""
 
+import re
 from typing import NewType
 
 JobId = NewType("JobId", str)
@@ -25,3 +26,8 @@ def short(name: str) -> str:
     prefix, body = (name[:2], name[2:]) if name[1:2] == "-" else ("", name)
     is_uuid = len(body) == 36 and [i for i, c in enumerate(body) if c == "-"] == [8, 13, 18, 23]
     return prefix + body[:8] if is_uuid else name
+
+
+def is_execution_id(text: str) -> bool:
+    """Whether `text` has the form of an execution's id, and so is safe as the name of a file."""
+    return re.fullmatch(r"e-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
