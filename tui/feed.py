@@ -8,13 +8,14 @@ import array
 import asyncio
 import random
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import msgspec
 
 from orchestrator.client import ClientError, OrchestratorClient, UnreachableError
 from orchestrator.client_stream import watch
+from orchestrator.contract.ids import JobId, NodeId
 from orchestrator.contract.job import JobStateType
 from orchestrator.contract.partitions import NO_NODE, Frame, Grid, PartitionState
 
@@ -156,6 +157,36 @@ async def follow(client: OrchestratorClient, job: str, view: JobView) -> AsyncGe
             yield Offline(reason, wait)
         await asyncio.sleep(wait)
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def pack(view: JobView, indices: Sequence[int] | None = None, *, known_nodes: int = 0) -> Grid | Frame:
+    """The view as it goes over the wire: whole, or only these partitions as a delta, without the first `known_nodes` names."""
+    if indices is None:
+        return Grid(
+            cursor=view.cursor,
+            job_id=JobId(view.job_id),
+            job_version=view.version,
+            count=view.count,
+            states=bytes(view.states),
+            attempts=bytes(view.attempts),
+            nodes=_little_endian(view.nodes[:]).tobytes(),
+            node_ids=tuple(NodeId(node) for node in view.node_ids),
+            summary=view.summary,
+            job_state=view.job_state,
+            job_message=view.job_message,
+        )
+    return Frame(
+        cursor=view.cursor,
+        indices=_little_endian(array.array("I", indices)).tobytes(),
+        states=bytes(view.states[index] for index in indices),
+        attempts=bytes(view.attempts[index] for index in indices),
+        nodes=_little_endian(array.array("H", (view.nodes[index] for index in indices))).tobytes(),
+        node_ids=tuple(NodeId(node) for node in view.node_ids[known_nodes:]),
+        summary=view.summary,
+        job_state=view.job_state,
+        job_message=view.job_message,
+        job_version=view.version,
+    )
 
 
 def _fits(view: JobView, frame: Frame) -> bool:

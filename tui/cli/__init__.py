@@ -1,1 +1,1 @@
-"""The headless commands. Nothing here imports textual."""
+"""The headless CLI: stdout is data, stderr is talk. Never imports textual."""

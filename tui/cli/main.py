@@ -1,0 +1,94 @@
+"""One invocation: read the command line, run the verb, turn what went wrong into words and an exit code."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from tui.cli import argv as command_line
+from tui.cli.context import Context
+from tui.cli.diagnostics import CommandError, ExitCode, UsageError, from_client, report
+from tui.cli.output import Output
+from tui.cli.verbs import GROUPS, VERBS, overview
+from tui.settings import SettingsError, load
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a command line; returns its exit code. Nothing but stdout, stderr and the code tells how it went."""
+    as_json = command_line.wants_json(argv)
+    output = Output()
+    try:
+        try:
+            code = _run(argv, environ, output)
+            output.flush()
+        except BrokenPipeError:
+            _close_stdout()
+            return ExitCode.CLOSED
+        except CommandError as error:
+            output.flush()
+            return report(error, as_json=as_json)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        _close_stdout()
+        return ExitCode.CLOSED
+    return code
+
+
+def _run(argv: Sequence[str], environ: Mapping[str, str], output: Output) -> int:
+    line = command_line.read(argv)
+    if line.verb is None:
+        return _help(line, output)
+    if line.command is None:
+        from tui.cli.commands.servers import pass_on
+
+        return pass_on(line.path, line.args)
+    try:
+        if line.wants_help:
+            return _verb_help(line.command, line.path, output)
+        settings = load(environ, host=line.host, port=line.port)
+        context = Context(settings, output, wants_json=line.wants_json)
+        return _invoke(line.command, line.path, line.args, context)
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
+
+
+def _invoke(command: click.Command, path: Sequence[str], args: Sequence[str], context: Context) -> int:
+    """Run the verb; its return value is the exit code, None = 0."""
+    try:
+        code = command.main(args=list(args), prog_name=" ".join(("shoal", *path)), standalone_mode=False, obj=context)
+    except click.ClickException as error:
+        hint = f"see: {' '.join(('shoal', *path))} --help"
+        raise UsageError(error.format_message(), hint=hint) from error
+    except Exception as error:
+        client = sys.modules.get("orchestrator.client")  # not imported = it raised nothing
+        if client is not None and isinstance(error, client.ClientError):
+            raise from_client(error) from error
+        raise
+    return int(code or ExitCode.OK)
+
+
+def _help(line: command_line.Line, output: Output) -> int:
+    """The overview; asked for: exit 0; for want of a verb: exit 2, and then on stderr."""
+    if not line.path or line.path[0] in GROUPS:
+        text = f"Usage: {' '.join(('shoal', *line.path))} VERB ...\n\n{overview(line.path)}"
+        if line.wants_help:
+            output.line(text)
+            return ExitCode.OK
+        sys.stderr.write(text + "\n")
+    return ExitCode.USAGE
+
+
+def _verb_help(command: click.Command, path: tuple[str, ...], output: Output) -> int:
+    context = click.Context(command, info_name=" ".join(("shoal", *path)))
+    usage = f"Usage: {' '.join(('shoal', *path))} [OPTIONS] {VERBS[path].operands}".rstrip()
+    _, _, rest = command.get_help(context).partition("\n")
+    output.line(usage + "\n" + rest.rstrip())
+    return ExitCode.OK
+
+
+def _close_stdout() -> None:
+    """Nobody reads: point stdout to nowhere, so that the interpreter's last flush is silent too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

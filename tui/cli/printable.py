@@ -1,0 +1,68 @@
+"""Text from outside, made harmless: never markup, never a control sequence. And amounts and times as people read them."""
+
+import re
+from datetime import UTC, datetime
+
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+"""Control characters, line and paragraph separators, marks that turn the direction of writing, half characters."""
+SAFE_IN_LOGS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+
+def printable(text: str) -> str:
+    """`text` in one line, with what a terminal would obey written out."""
+    return UNSAFE.sub(_spell, text)
+
+
+def _spell(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    named = {9: "\\t", 10: "\\n", 13: "\\r"}
+    return named.get(code) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def duration(seconds: float) -> str:
+    """`0.4s`, `12s`, `3m5s`, `2h10m`, `1d3h`."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f}s"
+    whole = int(seconds)
+    if whole < MINUTE:
+        return f"{whole}s"
+    if whole < HOUR:
+        return f"{whole // MINUTE}m{whole % MINUTE}s"
+    if whole < DAY:
+        return f"{whole // HOUR}h{whole % HOUR // MINUTE}m"
+    return f"{whole // DAY}d{whole % DAY // HOUR}h"
+
+
+def amount(number: float) -> str:
+    """Bytes as `4.1 GB`, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if number < 1000 or unit == "PB":
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    raise AssertionError
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 partition`, `3 partitions`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def moment(nanoseconds: int) -> str:
+    """A time of the wire (nanoseconds since 1970) as RFC 3339 in UTC, to the microsecond; empty for 0."""
+    if not nanoseconds:
+        return ""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest // 1000:06d}Z"
+
+
+def age(time: str, now: datetime) -> str:
+    """How long before `now` an RFC 3339 time was: `3m5s ago`; as it is when it cannot be read."""
+    if not time:
+        return ""
+    try:
+        then = datetime.fromisoformat(time)
+    except ValueError:
+        return time
+    passed = (now - then).total_seconds()
+    return f"{int(max(passed, 0))}s ago" if passed < MINUTE else f"{duration(passed)} ago"

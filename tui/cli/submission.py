@@ -1,0 +1,151 @@
+"""From plain data to a job that runs: checked here first, then submitted, then waited for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+import msgspec
+
+from orchestrator.contract.decode import decode_job
+from orchestrator.contract.job import Job
+from orchestrator.contract.units import duration
+from tui.cli.context import Context
+from tui.cli.diagnostics import CommandError, ExitCode, Finding, UsageError, warn
+from tui.cli.options import flag, together
+from tui.cli.output import Output
+
+INVALID = "the job provided is invalid"
+
+
+class Seconds(click.ParamType[float]):
+    """A duration: `1m30s`, or seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Its seconds."""
+        try:
+            seconds = duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if seconds < 0:
+            self.fail(f"found {value!r}, allowed: 0 or more", param, ctx)
+        return seconds
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens with a job beyond its spec."""
+
+    wait: bool
+    wait_timeout_secs: float
+    id_only: bool
+    node_details: bool
+    follow: bool
+    group_events: bool
+    """Bacalhau's; ours are always grouped, by partition."""
+    dry_run: bool
+    hide_warnings: bool
+    force: bool
+
+
+timeout_option = click.option(
+    "--wait-timeout-secs",
+    type=Seconds(),
+    default=0,
+    metavar="D",
+    help="Wait no longer than this (exit 124); 0 = no limit.",
+)
+run_options = together(
+    flag("--wait", default=True, help="Wait for the end; false: print the job's id and return."),
+    timeout_option,
+    flag("--id-only", help="Print only the job's id on stdout; progress goes to stderr."),
+    flag("--node-details", help="Say at the end what each node did."),
+    flag("-f", "--follow", help="Follow the logs instead of the partitions."),
+    flag("--group-events", help="As Bacalhau's: partitions are always shown grouped."),
+    flag("--dry-run", help="Print the job as it would be sent; nothing is sent."),
+    flag("--hide-warnings", help="Say nothing of warnings."),
+    flag("--force", help="Submit a known job though nothing of it changed."),
+)
+
+
+def checked(raw: object, line_of: Callable[[str], int | None] | None = None, *, is_file: bool = False) -> Job:
+    """The job of plain data, checked whole. Raises CommandError (2) with every problem, its path and its line."""
+    decoded = decode_job(raw, is_file=is_file)
+    if decoded.job is None:
+        problems = [
+            Finding(
+                path=problem.path,
+                line=line_of(problem.path) if line_of else None,
+                found=problem.found,
+                allowed=problem.allowed,
+                hint=problem.hint,
+                message=problem.message,
+            )
+            for problem in decoded.problems
+        ]
+        raise CommandError(INVALID, ExitCode.USAGE, code="InvalidJob", problems=problems)
+    for warning in decoded.warnings:
+        warn(warning)
+    return decoded.job
+
+
+def submit(context: Context, job: Job, options: RunOptions) -> int:
+    """Submit a checked job and, unless told otherwise, wait for its end; returns the exit code."""
+    if options.dry_run:
+        if context.wants_json:
+            context.output.json({"Job": _sent(job)})
+        else:
+            context.output.yaml(_sent(job))
+        return ExitCode.OK
+    if options.follow and not options.wait:
+        message = "--follow and --wait=false together: use one of them"
+        raise UsageError(message)
+    return context.run(_submit(context, job, options))
+
+
+def _sent(job: Job) -> dict[str, Any]:
+    from orchestrator.client import NOT_SUBMITTED
+
+    return {key: value for key, value in msgspec.to_builtins(job).items() if key not in NOT_SUBMITTED}
+
+
+async def _submit(context: Context, job: Job, options: RunOptions) -> int:
+    async with context.client() as client:
+        answer = await client.submit(job, force=options.force)
+        if context.wants_json:
+            context.output.json({"JobID": answer.job_id, "Warnings": answer.warnings or ()})
+        else:
+            for warning in () if options.hide_warnings else answer.warnings or ():
+                warn(warning)
+        if not options.wait:
+            if not context.wants_json:
+                context.output.line(answer.job_id)
+            return ExitCode.OK
+        if options.id_only and not context.wants_json:
+            context.output.line(answer.job_id)
+        elif not context.wants_json:
+            context.output.line(f"Job successfully submitted. Job ID: {answer.job_id}")
+        from tui.cli.waiting import tell_nodes, wait_for
+
+        progress = _stderr() if options.id_only else None
+        if options.follow:
+            from tui.cli.logstream import LogOptions, stream_logs
+
+            await stream_logs(context, client, answer.job_id, LogOptions(follow=True, attempt="all"))
+        code = await wait_for(
+            context,
+            client,
+            answer.job_id,
+            patience=options.wait_timeout_secs,
+            progress=progress,
+            is_quiet=options.follow,
+        )
+        if options.node_details and not context.wants_json:
+            await tell_nodes(client, answer.job_id, progress or context.output)
+        return code
+
+
+def _stderr() -> Output:
+    import sys
+
+    return Output(sys.stderr)
