@@ -5,7 +5,7 @@ What is shipped lies in files (logfile.py); the last piece comes with the report
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -156,7 +156,7 @@ class Logbook:
         streams: Sequence[Stream] = BOTH,
         begin: Mapping[Stream, int] | None = None,
         is_followed: bool = False,
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncGenerator[LogLine, None]:
         """The lines of a log from the offsets `begin` on, both streams in the order of their times.
 
         Followed, it goes on with what comes, until the execution has ended; lines that were not seen together come in the
