@@ -1,7 +1,8 @@
 """What all tests share: clusters of real processes, whose logs are shown with a test that fails."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -24,9 +25,11 @@ class StartCluster:
         cpu: float = 2,
         engines: str = "process",
         flags: tuple[str, ...] = (),
+        environ: Mapping[str, str] = MappingProxyType({}),
     ) -> Cluster:
         """Start `serve` and so many nodes, all with these flags, and wait until they are connected."""
         cluster = Cluster(self.home / f"cluster{len(self.clusters)}", lease=lease, fence=fence)
+        cluster.environ.update(environ)
         self.clusters.append(cluster)
         cluster.start_serve()
         for number in range(1, nodes + 1):

@@ -1,22 +1,22 @@
 #!/bin/bash
-# Runs a command with a Docker engine: with-docker.sh COMMAND... Where none answers, one is started for it, with its
-# own socket and data, and stopped at the end, however the command ends.
+# Runs a command with a Docker engine: with-docker.sh COMMAND... Where none answers at the usual socket (or at
+# DOCKER_HOST), one is started there, with data of its own, and stopped at the end, however the command ends.
 set -euo pipefail
 
 answers() { curl --silent --fail --max-time 5 --unix-socket "${1#unix://}" http://docker/_ping >/dev/null 2>&1; }
 
-if answers "${DOCKER_HOST:-unix:///var/run/docker.sock}"; then
+socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
+if answers "$socket"; then
     exec "$@"
 fi
 if [ "$(id -u)" != 0 ]; then
-    echo "no Docker engine answers at ${DOCKER_HOST:-/var/run/docker.sock}, and only root may start one" >&2
+    echo "no Docker engine answers at $socket, and only root may start one" >&2
     exit 1
 fi
 mountpoint --quiet /sys/fs/cgroup || cgroupfs-mount
 
 home=$(mktemp --directory /var/tmp/shoal-docker.XXXXXX)
-export DOCKER_HOST="unix://$home/docker.sock"
-dockerd --host "$DOCKER_HOST" --data-root "$home/data" --exec-root "$home/exec" --pidfile "$home/pid" \
+dockerd --host "$socket" --data-root "$home/data" --exec-root "$home/exec" --pidfile "$home/pid" \
     >"$home/log" 2>&1 &
 engine=$!
 
@@ -33,7 +33,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 deadline=$((SECONDS + 60))
-until answers "$DOCKER_HOST"; do
+until answers "$socket"; do
     if ! kill -0 "$engine" 2>/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
         echo "dockerd did not start; its last words:" >&2
         tail --lines 20 "$home/log" >&2
