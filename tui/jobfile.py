@@ -137,7 +137,7 @@ class _Composer:
             yield from yaml.parse(text, Loader=self.loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
-            line = mark.line + 1 if mark else None
+            line = min(mark.line, text.rstrip().count("\n")) + 1 if mark else None
             where = f"line {line}: " if line else ""
             message = f"{_PREFIX}yaml: {where}{error.problem or error.context}"
             raise JobFileError(message, line) from error

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from orchestrator.contract.api import Problem
 from orchestrator.contract.check_task import task_problems
 from orchestrator.contract.job import Constraint, Job, JobType
@@ -15,7 +17,7 @@ from orchestrator.contract.selectors import (
     is_label_value,
 )
 from orchestrator.contract.units import INT64
-from orchestrator.contract.walk import listed, nearest, plain_problems, shown
+from orchestrator.contract.walk import below, listed, nearest, plain_problems, shown
 
 MAX_COUNT = 1_000_000
 MAX_NAME = 253
@@ -109,8 +111,9 @@ def _constraint_problems(constraint: Constraint, at: int) -> Iterator[Problem]:
 
 def _loose_text(job: Job) -> Iterator[Problem]:
     """Null characters and the like anywhere in the job's free text, also where no rule looks."""
-    task_texts = {f"Tasks[{at}]": [task.env, task.meta, task.engine.params] for at, task in enumerate(job.tasks)}
-    texts = {"Meta": job.meta, **task_texts}
+    texts = {"Meta": job.meta}
+    for at, task in enumerate(job.tasks):
+        texts |= {f"Tasks[{at}].Env": task.env, f"Tasks[{at}].Meta": task.meta}
     for path, text in texts.items():
         for problem in plain_problems(text):
-            yield Problem(path=path, found=problem.found, allowed=problem.allowed, hint=problem.hint)
+            yield msgspec.structs.replace(problem, path=below(path, problem.path) if problem.path else path)

@@ -13,7 +13,7 @@ from orchestrator.contract.check import check
 from orchestrator.contract.job import Job, Retry
 from orchestrator.contract.normalise import normalise
 from orchestrator.contract.units import duration, go_bool, parse_cpu, parse_gpu, parse_size, resources
-from orchestrator.contract.walk import Walk, covers, fields_of, listed, plain_problems, shown
+from orchestrator.contract.walk import NULL_CHARACTER, TOO_DEEP, Walk, covers, fields_of, listed, plain_problems, shown
 
 __all__ = [
     "Decoded",
@@ -77,17 +77,20 @@ def decode_job(raw: object, *, is_file: bool = False) -> Decoded:
     if raw is None:
         return _refused([Problem(path="", found="no job", allowed="a job", message="empty/nil job")])
     problems = plain_problems(raw)
-    if any(problem.found == "deeper nesting" for problem in problems):
+    if any(problem.found == TOO_DEEP for problem in problems):
         return _refused(problems)
     walk = Walk(sentences={"Type": 'invalid job type: "{}"'}, unbuilt=UNBUILT)
     own, servers = _split(raw)
     if is_file:
         problems += [_not_in_a_file(key) for key in servers]
     given = walk.struct(own, Job, "", hidden=SERVER_KEYS)
-    problems += walk.problems
+    problems = _merged(problems, walk.problems)
     normal = normalise(given if isinstance(given, dict) else {}, _by_name(servers))
     problems = _merged(problems, normal.problems)
-    problems = _merged(problems, check(normal.job))
+    checked = check(normal.job)
+    sentences = {problem.path: problem for problem in checked if problem.message}
+    problems = [sentences.get(one.path, one) if one.found == NULL_CHARACTER else one for one in problems]
+    problems = _merged(problems, checked)
     return Decoded(job=None if problems else normal.job, problems=tuple(problems), warnings=normal.warnings)
 
 

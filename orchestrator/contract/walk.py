@@ -17,6 +17,8 @@ from orchestrator.contract.api import Problem
 from orchestrator.contract.units import INT64, duration, go_bool
 
 MAX_DEPTH = 64
+NULL_CHARACTER = "text with a null character"
+TOO_DEEP = "deeper nesting"
 _ABSENT: Any = msgspec.UNSET
 _INTEGER = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 Bounds = inspect.IntType | inspect.FloatType
@@ -82,7 +84,7 @@ def plain_problems(raw: object) -> list[Problem]:
                 is_number = math.isfinite(value)
                 problem = None if is_number else Problem(path=path, found=shown(value), allowed="a finite number")
             case list() | dict() if depth >= MAX_DEPTH:
-                return [Problem(path=path[:200], found="deeper nesting", allowed=f"at most {MAX_DEPTH} levels")]
+                return [Problem(path=path[:200], found=TOO_DEEP, allowed=f"at most {MAX_DEPTH} levels")]
             case list():
                 waiting += [(f"{path}[{at}]", value[at], depth + 1) for at in range(len(value) - 1, -1, -1)]
                 continue
@@ -105,7 +107,7 @@ def plain_problems(raw: object) -> list[Problem]:
 
 def _text_problem(path: str, text: str) -> Problem | None:
     if "\0" in text:
-        return Problem(path=path, found="text with a null character", allowed="text without")
+        return Problem(path=path, found=NULL_CHARACTER, allowed="text without")
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
         return Problem(path=path, found="half a character (a surrogate)", allowed="Unicode text")
     return None
@@ -178,8 +180,9 @@ class Walk:
             return
         message = f"unknown field: '{word}' in 'Job'" if not path else ""
         hint = nearest(word, [*known, *unbuilt.values()])
+        allowed = listed(known) or "no keys"
         self.problems.append(
-            Problem(path=place, found=f"unknown key {shown(key)}", allowed=listed(known), hint=hint, message=message)
+            Problem(path=place, found=f"unknown key {shown(key)}", allowed=allowed, hint=hint, message=message)
         )
 
     def value(self, raw: Any, kind: inspect.Type, path: str, *, is_strict: bool = True) -> Any:
