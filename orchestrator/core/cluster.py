@@ -190,6 +190,8 @@ class NodeEntry(msgspec.Struct, kw_only=True):
     """Needs of all that its last sync named as started and neither publishing nor ended, whatever we think of them."""
     backlog: frozenset[ExecutionId] = frozenset()
     """Assigned beyond its room, or said by the node to wait."""
+    silent_stops: dict[ExecutionId, int] = {}
+    """Executions that should stop and that the node does not name, with the first sync of this session that did not."""
     reserved_for: JobId = JobId("")
     """A job that was passed over for long: nobody else is placed here until it was."""
     turn: int = 0
@@ -221,7 +223,7 @@ class NodeEntry(msgspec.Struct, kw_only=True):
 
     def copy(self) -> "NodeEntry":
         """A copy that can be changed without changing this."""
-        return msgspec.structs.replace(self, live=dict(self.live))
+        return msgspec.structs.replace(self, live=dict(self.live), silent_stops=dict(self.silent_stops))
 
 
 class Cluster:

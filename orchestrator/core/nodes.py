@@ -74,6 +74,7 @@ def open_session(draft: Draft, node_id: NodeId, node: NodeEntry | None, request:
         raise SessionConflictError(node_id, record.session, seconds=left)
     node = draft.change_node(node_id)
     node.turn += 1
+    node.silent_stops.clear()
     draft.set_node_record(replace(record, session=request.session, info=request.info))
     draft.free(node_id)
 

@@ -35,8 +35,25 @@ def observe(draft: Draft, node: NodeEntry, request: SyncRequest) -> None:
             take(draft, execution, report)
     for execution_id in node.live.keys() - node.named:
         execution = draft.live_execution(execution_id)
-        if execution.session != request.session and not execution.state.is_terminal:
+        if execution.session != request.session:
             lose(draft, execution, Cause.AGENT, "the node's agent was restarted and has lost it")
+        elif execution.desired is DesiredState.STOPPED:
+            await_silence(draft, node, execution, request.seq)
+    if node.silent_stops:
+        node.silent_stops = {e: seq for e, seq in node.silent_stops.items() if e in node.live and e not in node.named}
+
+
+def await_silence(draft: Draft, node: NodeEntry, execution: ExecutionRecord, seq: int) -> None:
+    """End a stopped execution that the node never named, once no answer that named it can still be on its way.
+
+    A node has at most two syncs under way, so an answer from before the first silent sync has arrived, or never will, when
+    the second one after that is observed.
+    """
+    first = node.silent_stops.setdefault(execution.id, seq)
+    if seq >= first + 2:
+        finish(draft, execution, ExecutionState.CANCELLED, End(cause=execution.stop_cause))
+    else:
+        node.turn += 1  # answered at once, so that the node speaks again at once
 
 
 def take(draft: Draft, execution: ExecutionRecord, report: Report) -> None:
