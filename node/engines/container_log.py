@@ -15,7 +15,7 @@ async def copy_log(docker: aiodocker.Docker, container: str, stdout: Path, stder
     """Append what the files do not hold yet; with `is_followed` go on until the container ends.
 
     The engine tells everything from the beginning, so what a file holds already is the length to leave out. Raises what
-    aiodocker and aiohttp raise, and asyncio.IncompleteReadError for an answer that breaks off.
+    aiodocker and aiohttp raise.
     """
     params = {"stdout": 1, "stderr": 1, "follow": int(is_followed)}
     path = f"containers/{container}/logs"
@@ -24,14 +24,26 @@ async def copy_log(docker: aiodocker.Docker, container: str, stdout: Path, stder
         left_out = {number: file.tell() for number, file in files.items()}
         query = docker._query(path, params=params, timeout=aiohttp.ClientTimeout())  # noqa: SLF001 (the public call decodes)
         async with query as response:
-            while (header := await _exactly(response.content, HEADER)) is not None:
-                frame = await response.content.readexactly(int.from_bytes(header[4:]))
-                known = min(left_out[header[0]], len(frame))
-                left_out[header[0]] -= known
-                files[header[0]].write(frame[known:])
+            try:
+                rest = b""
+                async for chunk in response.content.iter_any():
+                    pieces, rest = _frames(rest + chunk)
+                    for number, piece in pieces.items():
+                        known = min(left_out[number], len(piece))
+                        left_out[number] -= known
+                        files[number].write(piece[known:])
+            finally:
+                response.close()
 
 
-async def _exactly(stream: aiohttp.StreamReader, size: int) -> bytes | None:
-    """So many bytes, or None at the end."""
-    first = await stream.read(size)
-    return None if not first else first + await stream.readexactly(size - len(first))
+def _frames(content: bytes) -> tuple[dict[int, bytes], bytes]:
+    """What whole frames say, joined by stream, and the beginning of the frame that is not whole yet."""
+    pieces: dict[int, list[bytes]] = {STDOUT: [], STDERR: []}
+    position = 0
+    while len(content) >= (begin := position + HEADER):
+        end = begin + int.from_bytes(content[position + 4 : begin])
+        if end > len(content):
+            break
+        pieces[content[position]].append(content[begin:end])
+        position = end
+    return {number: b"".join(found) for number, found in pieces.items() if found}, content[position:]

@@ -35,7 +35,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 """Between tries to reach an engine that does not answer."""
 NOT_FOUND, CONFLICT, BAD_REQUEST, UNKNOWN_END = 404, 409, 400, 255
 NEVER = "0001-01-01"
-TROUBLE = (aiodocker.DockerError, aiohttp.ClientError, asyncio.IncompleteReadError, OSError, TimeoutError, ValueError)
+TROUBLE = (aiodocker.DockerError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 T = TypeVar("T")
 
@@ -55,13 +55,14 @@ class DockerEngine:
     @classmethod
     async def connect(cls, host: str = SOCKET, ports: Ports | None = None) -> "DockerEngine | None":
         """The engine at `host` (`unix://` or `tcp://`), None when none answers there."""
-        is_local = host.startswith("unix://")
-        connector = (
-            aiohttp.UnixConnector(host.removeprefix("unix://"), limit=0) if is_local else aiohttp.TCPConnector(limit=0)
-        )
-        session = aiohttp.ClientSession(connector=connector)
+        if host.startswith("unix://"):
+            connector: aiohttp.BaseConnector = aiohttp.UnixConnector(host.removeprefix("unix://"), limit=0)
+            url = "unix://localhost"
+        else:
+            connector, url = aiohttp.TCPConnector(limit=0), host.replace("tcp://", "http://")
+        session = aiohttp.ClientSession(connector=connector)  # no limit: each running container holds a connection
         docker = aiodocker.Docker(
-            host, session=session, connector=connector, timeout=aiohttp.ClientTimeout(ANSWER_SECONDS)
+            url, session=session, connector=connector, timeout=aiohttp.ClientTimeout(ANSWER_SECONDS)
         )
         try:
             networks = await docker.networks.list()

@@ -198,14 +198,14 @@ class ProcessEngine:
                 await _gone(victim)
 
     async def adopt(self, launch: Launch, handle: Handle | None) -> Handle | None:
-        """Go on with what runs, or has ended and left its exit code; end all else of it."""
+        """Go on with what runs, or has ended and left its exit code; else end what is left of it."""
         if handle is None:
             await self._kill(launch.execution_id, None, None)
             if self._groups is not None:
                 cgroup.remove(self._groups / launch.execution_id)
             return None
         has_told = "sandbox" in handle.facts and read_status(launch.directory).exit_code is not None
-        if _is_there(handle) or has_told:
+        if has_told or (_is_there(handle) and procfs.is_alive(int(handle.facts["pid"]))):
             return handle
         await self._kill(launch.execution_id, None, _group(handle))
         await self.forget(launch, handle)
