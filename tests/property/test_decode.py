@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.contract.decode import decode_body, decode_job
-from orchestrator.contract.job import Job
+from orchestrator.contract.job import (
+    InputSource,
+    Job,
+    NetworkConfig,
+    Port,
+    ResourcesConfig,
+    ResultPath,
+    Retry,
+    SpecConfig,
+    Task,
+    TimeoutConfig,
+)
 from orchestrator.contract.selectors import LabelSelector, Selection, format_ranges, parse_ranges
 from orchestrator.contract.walk import fields_of
 from tui.jobfile import JobFileError, read_job_file
@@ -136,12 +147,9 @@ SCALARS = st.one_of(
     st.dates(),
     st.binary(max_size=3),
 )
-KNOWN = sorted(
-    name
-    for kind in ("Job", "Task", "SpecConfig", "InputSource", "ResultPath", "ResourcesConfig", "Port", "NetworkConfig")
-    for name in fields_of(vars(__import__("orchestrator.contract.job", fromlist=[kind]))[kind]).names
-)
-KEYS = st.one_of(st.sampled_from(KNOWN), st.sampled_from(["Timeouts", "Image", "URL", "Backoff"]), st.text(max_size=4))
+MODELS = (Job, Task, SpecConfig, InputSource, ResultPath, ResourcesConfig, Port, NetworkConfig, TimeoutConfig, Retry)
+KNOWN = sorted(name for model in MODELS for name in fields_of(model).names)
+KEYS = st.one_of(st.sampled_from(KNOWN), st.sampled_from(["Image", "URL", "Command"]), st.text(max_size=4))
 GARBAGE = st.recursive(
     SCALARS,
     lambda inner: st.one_of(
@@ -197,8 +205,7 @@ def test_any_bytes_are_a_body_or_a_value_error(raw: bytes) -> None:
 def test_any_text_is_a_job_file_or_a_job_file_error(text: str) -> None:
     try:
         data, _ = read_job_file(text)
-    except JobFileError as error:
-        assert "\n" not in str(error)
+    except JobFileError:
         return
     consistent(data, is_file=True)
 
@@ -208,8 +215,7 @@ def test_any_text_is_a_job_file_or_a_job_file_error(text: str) -> None:
 def test_any_text_is_a_selection_or_a_value_error(text: str) -> None:
     try:
         selection = Selection.parse(text)
-    except ValueError as error:
-        assert str(error).startswith("selection: ")
+    except ValueError:
         return
     assert selection.is_packed in (True, False)
 
@@ -219,8 +225,7 @@ def test_any_text_is_a_selection_or_a_value_error(text: str) -> None:
 def test_any_text_is_a_label_selector_or_a_value_error(text: str) -> None:
     try:
         selector = LabelSelector.parse(text)
-    except ValueError as error:
-        assert str(error)
+    except ValueError:
         return
     assert selector.matches({}) in (True, False)
 
