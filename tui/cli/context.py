@@ -1,6 +1,6 @@
 """What a verb works with: the settings, stdout, the client, and how coroutines are run."""
 
-import asyncio
+import sys
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +28,8 @@ class Context:
 
     def client(self, namespace: str = "") -> "OrchestratorClient":
         """A client of the orchestrator of the settings; the verb closes it (`async with`)."""
+        # httpx imports its own command line, with rich and pygments, where it can: a tenth of the start that no verb needs
+        sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
         from orchestrator.client import OrchestratorClient
 
         settings = self.settings
@@ -37,6 +39,8 @@ class Context:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a verb's coroutine to its end. Ctrl-C cancels it and then goes up as KeyboardInterrupt."""
+        import asyncio
+
         return asyncio.run(coroutine)
 
     def refuse_both(self, output: str | None) -> None:

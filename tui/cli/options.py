@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from tui.cli.diagnostics import UsageError
+
 TRUE = ("1", "t", "true")
 FALSE = ("0", "f", "false")
 
@@ -95,3 +97,16 @@ order_options = together(
 )
 limit_option = click.option("--limit", type=click.IntRange(min=0), default=None, help="At most so many; 0 = all.")
 yes_option = flag("--yes", help="Do not ask.")
+
+
+def checked_labels(labels: str) -> str:
+    """A label selector that the grammar takes. Raises UsageError."""
+    if labels:
+        from orchestrator.contract.selectors import LabelSelector
+
+        try:
+            LabelSelector.parse(labels)
+        except ValueError as error:
+            message = f"--labels: could not parse labels: {error}"
+            raise UsageError(message) from error
+    return labels

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.contract.selectors import LabelSelector
 from tui.cli.context import Context, named
-from tui.cli.diagnostics import UsageError, note
+from tui.cli.diagnostics import note
 from tui.cli.listing import Column, TableOptions, show_list
 from tui.cli.options import (
     all_versions_option,
+    checked_labels,
     job_argument,
     limit_option,
     namespace_option,
@@ -51,14 +51,9 @@ def list_jobs(
     **table: Any,
 ) -> None:
     """List jobs: the newest 50 first, or with --order-reversed=false the oldest, as Bacalhau does."""
-    try:
-        LabelSelector.parse(labels)
-    except ValueError as error:
-        message = f"--labels: could not parse labels: {error}"
-        raise UsageError(message) from error
     options = TableOptions(**table)
     query = {
-        "labels": labels or NO_CANARIES,
+        "labels": checked_labels(labels) or NO_CANARIES,
         "order_by": order_by,
         "is_reversed": order_reversed is not False,
         "next_token": next_token,

@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.contract.selectors import LabelSelector
 from tui.cli.context import Context
 from tui.cli.diagnostics import UsageError
 from tui.cli.listing import Column, TableOptions, show_list, show_object
-from tui.cli.options import limit_option, object_options, order_options, table_options
+from tui.cli.options import checked_labels, limit_option, object_options, order_options, table_options
 from tui.cli.printable import amount
 
 if TYPE_CHECKING:
@@ -41,13 +40,8 @@ def list_nodes(context: Context, /, show: str, labels: str, **given: Any) -> Non
         if word not in GROUPS:
             message = f"--show: found {word!r}, allowed: {', '.join(GROUPS)}"
             raise UsageError(message)
-    try:
-        LabelSelector.parse(labels)
-    except ValueError as error:
-        message = f"--labels: could not parse labels: {error}"
-        raise UsageError(message) from error
     query = {
-        "labels": labels,
+        "labels": checked_labels(labels),
         "approval": given.pop("filter_approval") or "",
         "status": given.pop("filter_status") or "",
         "limit": given.pop("limit") or 0,
