@@ -23,7 +23,9 @@ def lock(directory: Path) -> int:
     path = directory / LOCK
     descriptor = -1
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (*reversed(directory.parents), directory):
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)
@@ -66,13 +68,11 @@ def open_database(directory: Path) -> sqlite3.Connection:
 
 
 def connect(path: Path, *, is_reader: bool = False) -> sqlite3.Connection:
-    """A connection to the database at `path`, which must exist; a reader cannot write. May be used in any one thread."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+    """A connection to the database at `path`, which must exist; a reader cannot write. For one thread at a time."""
+    mode = "ro" if is_reader else "rw"
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
     )
-    if is_reader:
-        connection.execute("PRAGMA query_only = ON")
-    return connection
 
 
 def _make(path: Path) -> None:
@@ -112,7 +112,7 @@ def _check_header(path: Path) -> None:
     rest = path.with_name(path.name + "-wal")
     page = int.from_bytes(header[16:18], "big")
     page = 65536 if page == 1 else page
-    is_whole = len(header) == 100 and page and size % page == 0 and size >= page * int.from_bytes(header[28:32], "big")
+    is_whole = len(header) == 100 and size >= page * int.from_bytes(header[28:32], "big")
     if not is_whole and not (len(header) == 100 and rest.exists() and rest.stat().st_size):
         reason = f"is cut off: {size} bytes are left. Restore it from a backup, or move it away to begin anew"
         raise StoreError(str(path), reason)

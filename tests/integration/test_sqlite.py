@@ -98,7 +98,8 @@ async def test_second_owner_is_refused_with_path_and_holder_and_the_first_goes_o
 
 async def test_directories_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "a" / "b")
-    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+    for made in (tmp_path / "a", tmp_path / "a" / "b"):
+        assert made.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "a" / "b" / "shoal.db").stat().st_mode & 0o777 == 0o600
     await store.close()
 
@@ -270,6 +271,8 @@ async def test_reads_go_by_an_index_and_never_through_a_whole_table(filled: Path
     for statement in statements:
         for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}"):
             is_scan = step.startswith("SCAN") and not step.startswith(small) and "USING" not in step
+            is_sort = "TEMP B-TREE" in step and " FROM jobs WHERE " in statement and "UNION" not in statement
             assert not is_scan, f"{step}: {statement}"
+            assert not is_sort, f"{step}: {statement}"
     assert len(statements) > 18
     connection.close()

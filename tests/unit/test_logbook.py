@@ -1,6 +1,7 @@
 """Logs kept by the orchestrator: what was acknowledged stays, whatever is repeated, cut or late; one view of files and tail."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from itertools import accumulate
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from orchestrator import logbook
 from orchestrator.contract.agent import LogMark, LogTail, Stream
 from orchestrator.contract.execution import ExecutionState
 from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp
 from orchestrator.core.model import NEVER, Changes, TailRecord
 from orchestrator.errors import ExecutionNotFoundError, InvalidRequestError, StorageError
 from orchestrator.logbook import Logbook, LogLine
+from orchestrator.logfile import LogFile
 from orchestrator.store.memory import MemoryStore
 from tests.helpers.records import NOW, execution_id, execution_record
 
@@ -100,13 +103,27 @@ async def test_repeats_and_overlaps_change_nothing(desk: Desk) -> None:
     assert piece.stamps == ((6, NOW + SECOND), (8, NOW + 2 * SECOND))
 
 
-async def test_the_same_piece_twice_at_once_is_there_once(desk: Desk) -> None:
-    content = b"x" * 100_000
+async def test_pieces_that_come_at_once_are_written_one_after_the_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy: list[Stream] = []
+
+    class Watched(LogFile):
+        def append(self, stream: Stream, *args: Any, **how: Any) -> int:
+            assert not busy
+            busy.append(stream)
+            time.sleep(0.01)  # long enough for another thread to come in
+            size = super().append(stream, *args, **how)
+            busy.clear()
+            return size
+
+    monkeypatch.setattr(logbook, "LogFile", Watched)
+    content = b"x" * 1_000
     async with asyncio.TaskGroup() as group:
         for stream in (OUT, ERR, OUT, ERR):
-            group.create_task(desk.put(0, content, *((n, n / 1e5) for n in range(1, 1_000)), stream=stream))
+            group.create_task(desk.put(0, content, (500, 1.0), (1_000, 2.0), stream=stream))
     assert await desk.all() == await desk.all(ERR) == content
-    assert len((await desk.logbook.read(E1, OUT, 0, 998)).stamps) == 998
+    assert len((await desk.logbook.read(E1, OUT, 0, 1_000)).stamps) == 2
 
 
 async def test_gap_is_refused_with_the_size_unless_it_was_cut(desk: Desk) -> None:

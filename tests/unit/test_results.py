@@ -151,7 +151,7 @@ async def test_too_large_archive_is_refused_before_it_is_all_there(tmp_path: Pat
         ("outside", entry("partition-3/link", tarfile.SYMTYPE, "/etc")),
         ("outside", entry("partition-3/link", tarfile.SYMTYPE, "../..")),
         ("outside", entry("partition-3/link", tarfile.SYMTYPE, "../partition-4")),
-        ("outside", entry("partition-3/link", tarfile.SYMTYPE, "up/../..")),
+        ("outside", entry("partition-3/link", tarfile.SYMTYPE, "up/../partition-4")),
         ("no file before it", entry("partition-3/link", tarfile.LNKTYPE, "/etc/passwd")),
         ("no file before it", entry("partition-3/link", tarfile.LNKTYPE, "partition-3/later")),
         ("below", entry("partition-3/up/evil")),
