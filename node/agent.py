@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,10 +19,10 @@ from node.held import Held, Phase, Stop
 from node.journal import Committed, Forgotten, Journal, Opened
 from node.present import Engines
 from node.revive import remove_others, revive
-from node.runner import Runner
+from node.runner import Runner, remove_trees
 from node.session import Session
 from node.uplink import Uplink, UplinkError
-from orchestrator.contract.agent import Assignment, SyncRequest, SyncResponse
+from orchestrator.contract.agent import Assignment, Report, SyncRequest, SyncResponse
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId
 from orchestrator.contract.job import Job
@@ -40,6 +40,8 @@ ENGINES_AGAIN_SECONDS = 30.0
 STOPPING_SECONDS = 15.0
 LAST_WORD_SECONDS = 3.0
 """How long an agent that is told to end waits for its work to stop, and then for the orchestrator to know."""
+MOST_TAIL_BYTES = 4 << 20
+"""Of the ends in one sync."""
 STOPPED_MESSAGE = "the agent was stopped"
 
 
@@ -126,9 +128,18 @@ class Agent:
             commit=self._commit,
             info=self._info() if is_first or self._info_seq > 0 else None,
             held=tuple(self._jobs),
-            reports=tuple([held.report(seq, now) for held in self._held.values()]),
+            reports=tuple(self._reports(seq, now)),
             wait=wait,
         )
+
+    def _reports(self, seq: int, now: float) -> Iterator[Report]:
+        """A line about everything here; ends beyond a few MiB of log are kept for the syncs to come."""
+        size = 0
+        for held in self._held.values():
+            with_end = held.end is not None and size < MOST_TAIL_BYTES
+            if with_end and held.end is not None:
+                size += sum(len(tail.content) for tail in held.end.tails)
+            yield held.report(seq, now, with_end=with_end)
 
     def is_idle(self) -> bool:
         """Whether there is no work here."""
@@ -238,8 +249,10 @@ class Agent:
         return held
 
     async def _remove(self, forgotten: Sequence[Held]) -> None:
+        """Remove what is left of them, in the engines and on disk."""
         for held in forgotten:
             await self._runner.forget(held)
+        await asyncio.to_thread(remove_trees, [self._directory / held.id for held in forgotten])
 
     def _shed_jobs(self) -> None:
         """Let go of specs that nothing here runs, the oldest first, when there are many."""

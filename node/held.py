@@ -36,8 +36,9 @@ STATES = {
     Phase.PREPARING: ExecutionState.ASSIGNED,
     Phase.RUNNING: ExecutionState.RUNNING,
     Phase.PUBLISHING: ExecutionState.PUBLISHING,
+    Phase.ENDED: ExecutionState.PUBLISHING,
 }
-"""What each phase but ENDED, whose state is that of its end, is called in a report."""
+"""What each phase is called in a report that does not tell the end."""
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +81,12 @@ class Held(msgspec.Struct, kw_only=True, eq=False):
         """The execution's id."""
         return self.assignment.execution_id
 
-    def report(self, seq: int, now: float) -> Report:
-        """The line about it in the sync `seq` sent at `now`; an end counts as named from the first one on."""
-        if self.end is not None:
+    def report(self, seq: int, now: float, *, with_end: bool) -> Report:
+        """The line about it in the sync `seq` sent at `now`; an end counts as named from the first line that has it.
+
+        Without `with_end` what has ended is said to be publishing still.
+        """
+        if with_end and self.end is not None:
             self.named = self.named or seq
             end = msgspec.structs.replace(self.end, ended_ago=max(0.0, now - self.ended))
             return Report(execution_id=self.id, state=self.state, need=self.need, end=end)

@@ -63,7 +63,8 @@ class Session:
         self._began = self.heard
         self._seq = 0
         self._taken = 0
-        self._in_flight = 0
+        self._out: set[int] = set()
+        """Seqs of the syncs that were sent and have not come back."""
         self._is_dirty = False
         self._failures = 0
         self._not_before = 0.0
@@ -96,13 +97,15 @@ class Session:
     async def _turn(self, exchanges: asyncio.TaskGroup) -> None:
         """Send the next sync if it is time, else wait until it may be."""
         now = asyncio.get_running_loop().time()
-        wants = self._in_flight == 0 or (self._is_dirty and self._in_flight == 1 and not self._failures)
+        waiting = sum(seq > self._taken for seq in self._out)  # older ones may be lost; their answers mean nothing now
+        wants = waiting == 0 or (self._is_dirty and waiting == 1 and not self._failures)
         if wants and now >= self._not_before:
             wait = min(self.lease_seconds / 3, LONGEST_WAIT) if self.is_granted else 0.0
             request = self._next(wait)
-            self._in_flight += 1
+            self._out.add(request.seq)
             self._not_before = now + COALESCE_SECONDS
-            exchanges.create_task(self._exchange(request, boot_seconds())).add_done_callback(self._landed)
+            exchange = exchanges.create_task(self._exchange(request, boot_seconds()))
+            exchange.add_done_callback(lambda _: self._landed(request.seq))
             return
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
@@ -114,8 +117,8 @@ class Session:
         self._is_dirty = False
         return self._truth.request(self._seq, wait, is_first=not self.is_granted)
 
-    def _landed(self, _: asyncio.Task[None]) -> None:
-        self._in_flight -= 1
+    def _landed(self, seq: int) -> None:
+        self._out.discard(seq)
         self._wake.set()
 
     async def _exchange(self, request: SyncRequest, sent: float) -> None:

@@ -1,10 +1,11 @@
 """The node's HTTP: every call of the agent to its orchestrator, and what a refusal means. The only module with aiohttp."""
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+import io
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import IO, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -113,7 +114,7 @@ class Uplink:
         self,
         method: str,
         path: str,
-        body: bytes | AsyncIterator[bytes] | object,
+        body: bytes | IO[bytes],
         limit: aiohttp.ClientTimeout,
         headers: dict[str, str] | None = None,
     ) -> bytes:
@@ -121,7 +122,11 @@ class Uplink:
         sent = {"Content-Type": "application/octet-stream" if method == "PUT" else "application/json"} | (headers or {})
         try:
             async with self._http.request(
-                method, self._base + path, data=body, timeout=limit, headers=sent
+                method,
+                self._base + path,
+                data=io.BytesIO(body) if isinstance(body, bytes) else body,
+                timeout=limit,
+                headers=sent,
             ) as response:
                 raw = await response.read()
                 status = response.status

@@ -9,8 +9,10 @@ from typing import Any
 from node.__main__ import serve
 from node.capacity import Overrides
 from node.config import Config
+from node.engines.base import Owner
+from node.engines.process import ProcessEngine
 from node.watch import OUTPUT_LIMIT
-from orchestrator.contract.ids import JobId, Timestamp
+from orchestrator.contract.ids import JobId, NodeId, Timestamp
 from orchestrator.contract.job import (
     InputSource,
     Job,
@@ -72,11 +74,21 @@ def config_of(url: str, directory: Path, cpu: float = 2, **fields: Any) -> Confi
 
 
 @contextlib.asynccontextmanager
-async def agent(config: Config, output_limit: int = OUTPUT_LIMIT) -> AsyncIterator[asyncio.Task[None]]:
-    """An agent in this process. At the end it is cancelled, which leaves what it runs, as a kill would."""
+async def agent(
+    config: Config, output_limit: int = OUTPUT_LIMIT, *, is_left: bool = False
+) -> AsyncIterator[asyncio.Task[None]]:
+    """An agent in this process, cancelled at the end, as a kill would; `is_left` = what it runs goes on, to be adopted."""
     task = asyncio.ensure_future(serve(config, output_limit))
     try:
         yield task
     finally:
         task.cancel()
         await asyncio.wait([task])
+        if not is_left:
+            await end_remains(config)
+
+
+async def end_remains(config: Config) -> None:
+    """End all processes of an agent that is gone."""
+    engine = ProcessEngine(config.directory, None)
+    await engine.remove_strangers(Owner(cluster_id="c1", node_id=NodeId(config.name)), frozenset())

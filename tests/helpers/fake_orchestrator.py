@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from aiohttp import web
@@ -52,7 +52,7 @@ class FakeOrchestrator:
         self.url = ""
         self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> "FakeOrchestrator":
+    async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=1 << 30)
         app.router.add_post("/api/v1/agents/{node}/sync", self._sync)
         app.router.add_put(LOGS, self._put_log)
@@ -104,7 +104,7 @@ class FakeOrchestrator:
         """Wait until something holds; fails with all reports after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
-                while not holds():
+                while not holds():  # noqa: ASYNC110 - it polls, with a deadline
                     await asyncio.sleep(0.005)
         except TimeoutError:
             message = f"still not so after {seconds} s; reports: {self.reports}"
@@ -154,7 +154,8 @@ class FakeOrchestrator:
     async def _hold(self, mine: int, wait: float) -> None:
         """Until there is news, another sync, or the time is over."""
         deadline = asyncio.get_running_loop().time() + wait
-        while not self._news.is_set() and self._arrivals == mine and asyncio.get_running_loop().time() < deadline:
+        loop = asyncio.get_running_loop()
+        while not self._news.is_set() and self._arrivals == mine and loop.time() < deadline:  # noqa: ASYNC110 - a test
             await asyncio.sleep(0.003)
 
     async def _put_log(self, request: web.Request) -> web.Response:
