@@ -1,6 +1,7 @@
 """Rules of a job that go beyond types: `check(job)` is run by the CLI offline and by the server, and finds all of them."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
@@ -17,7 +18,7 @@ from orchestrator.contract.selectors import (
     is_label_value,
 )
 from orchestrator.contract.units import INT64
-from orchestrator.contract.walk import below, listed, nearest, plain_problems, shown
+from orchestrator.contract.walk import MAX_PROBLEMS, below, listed, nearest, plain_problems, shown
 
 MAX_COUNT = 1_000_000
 MAX_NAME = 253
@@ -28,8 +29,8 @@ def check(job: Job) -> list[Problem]:
     """Everything that is wrong with a job, in the order of its fields. Empty = it may be stored."""
     problems = [
         *_job_problems(job),
-        *_label_problems(job),
-        *(problem for at, one in enumerate(job.constraints) for problem in _constraint_problems(one, at)),
+        *islice(_label_problems(job), MAX_PROBLEMS),
+        *islice(_all_constraint_problems(job), MAX_PROBLEMS),
     ]
     if not job.tasks:
         problems.append(Problem(path="Tasks", found="nothing", allowed="one task", message="missing job tasks"))
@@ -75,9 +76,14 @@ def _job_problems(job: Job) -> Iterator[Problem]:
 def _label_problems(job: Job) -> Iterator[Problem]:
     for key, value in job.labels.items():
         if not is_label_key(key):
-            yield Problem(path=f"Labels.{key}", found=f"key {shown(key)}", allowed=KEY_RULE)
+            yield Problem(path=below("Labels", key), found=f"key {shown(key)}", allowed=KEY_RULE)
         elif not is_label_value(value):
-            yield Problem(path=f"Labels.{key}", found=shown(value), allowed=VALUE_RULE)
+            yield Problem(path=below("Labels", key), found=shown(value), allowed=VALUE_RULE)
+
+
+def _all_constraint_problems(job: Job) -> Iterator[Problem]:
+    for at, constraint in enumerate(job.constraints):
+        yield from _constraint_problems(constraint, at)
 
 
 def _constraint_problems(constraint: Constraint, at: int) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -24,7 +25,7 @@ from orchestrator.contract.params import (
     process_params,
 )
 from orchestrator.contract.units import MAX_SECONDS, format_duration, parse_cpu, parse_gpu, parse_size
-from orchestrator.contract.walk import listed, nearest, shown
+from orchestrator.contract.walk import MAX_PROBLEMS, below, listed, nearest, shown
 
 RESULT_FILES = frozenset({"stdout", "stderr", "exitCode"})
 """What every archive of results holds beside the result paths."""
@@ -46,9 +47,9 @@ def task_problems(task: Task, path: str) -> list[Problem]:
         *_name_problems(task.name, f"{path}.Name"),
         *_config_problems(task.engine, f"{path}.Engine", "engine", ENGINES, UNBUILT_ENGINES),
         *_publisher_problems(task.publisher, f"{path}.Publisher"),
-        *_environment_problems(task, f"{path}.Env"),
-        *_input_problems(task, f"{path}.InputSources"),
-        *_result_problems(task, f"{path}.ResultPaths"),
+        *islice(_environment_problems(task, f"{path}.Env"), MAX_PROBLEMS),
+        *islice(_input_problems(task, f"{path}.InputSources"), MAX_PROBLEMS),
+        *islice(_result_problems(task, f"{path}.ResultPaths"), MAX_PROBLEMS),
         *_resource_problems(task, f"{path}.Resources"),
         *network_problems(task.network, f"{path}.Network", task.engine.type),
         *_timeout_problems(task.timeouts, f"{path}.Timeouts"),
@@ -115,7 +116,7 @@ def _environment_problems(task: Task, path: str) -> Iterator[Problem]:
             message = f"environment variable '{name}' cannot have empty value"
         if message:
             found = "no value" if name and not value else f"name {shown(name)}"
-            yield Problem(path=f"{path}.{name}", found=found, allowed="NAME: value, A-Z, 0-9 and _", message=message)
+            yield Problem(path=below(path, name), found=found, allowed="NAME: value, A-Z, 0-9 and _", message=message)
 
 
 def _input_problems(task: Task, path: str) -> Iterator[Problem]:

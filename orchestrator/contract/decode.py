@@ -13,7 +13,17 @@ from orchestrator.contract.check import check
 from orchestrator.contract.job import Job, Retry
 from orchestrator.contract.normalise import normalise
 from orchestrator.contract.units import duration, go_bool, parse_cpu, parse_gpu, parse_size, resources
-from orchestrator.contract.walk import NULL_CHARACTER, TOO_DEEP, Walk, covers, fields_of, listed, plain_problems, shown
+from orchestrator.contract.walk import (
+    MAX_PROBLEMS,
+    NULL_CHARACTER,
+    TOO_DEEP,
+    Walk,
+    covers,
+    fields_of,
+    listed,
+    plain_problems,
+    shown,
+)
 
 __all__ = [
     "Decoded",
@@ -91,7 +101,7 @@ def decode_job(raw: object, *, is_file: bool = False) -> Decoded:
     sentences = {problem.path: problem for problem in checked if problem.message}
     problems = [sentences.get(one.path, one) if one.found == NULL_CHARACTER else one for one in problems]
     problems = _merged(problems, checked)
-    return Decoded(job=None if problems else normal.job, problems=tuple(problems), warnings=normal.warnings)
+    return Decoded(job=None if problems else normal.job, problems=_short(problems), warnings=normal.warnings)
 
 
 def decode_request(
@@ -147,6 +157,18 @@ def _not_in_a_file(key: str) -> Problem:
     message = f"field: '{key}' in 'Job' is not allowed"
     allowed = listed(name for name in fields_of(Job).names if name not in SERVER_KEYS)
     return Problem(path=key, found=f"key {shown(key)}", allowed=allowed, hint="leave it out", message=message)
+
+
+def _short(problems: list[Problem]) -> tuple[Problem, ...]:
+    """At most a hundred problems, and none of them with more of the document in it than a person reads."""
+    short = [
+        msgspec.structs.replace(problem, hint=problem.hint[:300], message=problem.message[:1000])
+        for problem in problems[:MAX_PROBLEMS]
+    ]
+    if len(problems) >= MAX_PROBLEMS:
+        message = f"only the first {MAX_PROBLEMS} problems are told"
+        short.append(Problem(path="", found="more problems", allowed="none", message=message))
+    return tuple(short)
 
 
 def _merged(problems: list[Problem], more: list[Problem]) -> list[Problem]:

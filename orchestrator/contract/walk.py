@@ -17,9 +17,12 @@ from orchestrator.contract.api import Problem
 from orchestrator.contract.units import INT64, duration, go_bool
 
 MAX_DEPTH = 64
+MAX_PROBLEMS = 100
+"""No more are looked for: enough for a person, and no document can make their list long."""
 NULL_CHARACTER = "text with a null character"
 TOO_DEEP = "deeper nesting"
 _ABSENT: Any = msgspec.UNSET
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER = re.compile(r"[+-]?\d{1,20}", re.ASCII)
 Bounds = inspect.IntType | inspect.FloatType
 
@@ -57,7 +60,8 @@ def listed(words: Iterable[str]) -> str:
 
 
 def below(path: str, key: str) -> str:
-    """The path of a key of `path`."""
+    """The path of a key of `path`; a very long key is cut."""
+    key = key if len(key) <= 100 else f"{key[:97]}..."
     return f"{path}.{key}" if path else key
 
 
@@ -66,51 +70,61 @@ def covers(path: str, other: str) -> bool:
     return not path or other == path or other.startswith((f"{path}.", f"{path}["))
 
 
+Trail = tuple[Any, str | int] | None
+"""Where a value is: the trail of what holds it, and its key there. A path is made of it only when it is needed."""
+
+
 def plain_problems(raw: object) -> list[Problem]:
     """What no document may hold: other types than JSON's, more than 64 levels, numbers beyond 64 bits, broken text."""
-    problems: list[Problem] = []
-    waiting: list[tuple[str, object, int]] = [("", raw, 0)]
-    while waiting:
-        path, value, depth = waiting.pop()
-        match value:
-            case None | bool():
-                continue
-            case str():
-                problem = _text_problem(path, value)
-            case int():
-                fits = -INT64 - 1 <= value <= INT64
-                problem = None if fits else Problem(path=path, found=shown(value), allowed="a number of 64 bits")
-            case float():
-                is_number = math.isfinite(value)
-                problem = None if is_number else Problem(path=path, found=shown(value), allowed="a finite number")
-            case list() | dict() if depth >= MAX_DEPTH:
-                return [Problem(path=path[:200], found=TOO_DEEP, allowed=f"at most {MAX_DEPTH} levels")]
-            case list():
-                waiting += [(f"{path}[{at}]", value[at], depth + 1) for at in range(len(value) - 1, -1, -1)]
-                continue
-            case dict():
-                bad = [key for key in value if not isinstance(key, str) or _text_problem(path, key)]
-                problems += [
-                    Problem(path=path, found=f"key {shown(key)}", allowed="text", hint="quote it") for key in bad
-                ]
-                keys = [key for key in value if key not in bad] if bad else list(value)
-                waiting += [(below(path, key), value[key], depth + 1) for key in reversed(keys)]
-                continue
-            case _:
-                problem = Problem(
-                    path=path, found=shown(value), allowed="text, a number, true or false", hint="quote it"
-                )
-        if problem:
-            problems.append(problem)
+    problems = [_at(None, fault) for fault in [_fault(raw)] if fault]
+    waiting: list[tuple[Any, int, Trail]] = [(raw, 0, None)] if isinstance(raw, list | dict) else []
+    while waiting and len(problems) < MAX_PROBLEMS:
+        value, depth, trail = waiting.pop()
+        if depth >= MAX_DEPTH:
+            return [Problem(path=_path(trail), found=TOO_DEEP, allowed=f"at most {MAX_DEPTH} levels")]
+        for key, one in enumerate(value) if isinstance(value, list) else value.items():
+            if isinstance(value, dict) and (not isinstance(key, str) or _fault(key)):
+                problems.append(_at(trail, (f"key {shown(key)}", "text", "quote it")))
+            elif isinstance(one, list | dict):
+                waiting.append((one, depth + 1, (trail, key)))
+            elif fault := _fault(one):
+                problems.append(_at((trail, key), fault))
     return problems
 
 
-def _text_problem(path: str, text: str) -> Problem | None:
-    if "\0" in text:
-        return Problem(path=path, found=NULL_CHARACTER, allowed="text without")
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        return Problem(path=path, found="half a character (a surrogate)", allowed="Unicode text")
-    return None
+def _at(trail: Trail, fault: tuple[str, str, str]) -> Problem:
+    found, allowed, hint = fault
+    return Problem(path=_path(trail), found=found, allowed=allowed, hint=hint)
+
+
+def _path(trail: Trail) -> str:
+    keys: list[str | int] = []
+    while trail is not None:
+        trail, key = trail
+        keys.append(key)
+    path = ""
+    for key in reversed(keys):
+        path = f"{path}[{key}]" if isinstance(key, int) else below(path, key)
+    return path
+
+
+def _fault(value: object) -> tuple[str, str, str] | None:
+    """What was found, what is allowed, and a hint, if this value may be in no document. What it holds is not looked at."""
+    match value:
+        case None | bool() | list() | dict():
+            return None
+        case str():
+            if "\0" in value:
+                return NULL_CHARACTER, "text without", ""
+            if not value.isascii() and _SURROGATE.search(value):
+                return "half a character (a surrogate)", "Unicode text", ""
+            return None
+        case int():
+            return None if -INT64 - 1 <= value <= INT64 else (shown(value), "a number of 64 bits", "")
+        case float():
+            return None if math.isfinite(value) else (shown(value), "a finite number", "")
+        case _:
+            return shown(value), "text, a number, true or false", "quote it"
 
 
 class Walk:
@@ -136,8 +150,13 @@ class Walk:
         """Note a problem; the value is then absent."""
         sentence = self.sentences.get(path, "")
         message = sentence.format(raw) if sentence and isinstance(raw, str) else ""
-        self.problems.append(Problem(path=path, found=shown(raw), allowed=allowed, hint=hint, message=message))
+        self.note(Problem(path=path, found=shown(raw), allowed=allowed, hint=hint, message=message))
         return _ABSENT
+
+    def note(self, problem: Problem) -> None:
+        """Keep a problem, unless there are enough."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
 
     def struct(
         self, raw: object, kind: type, path: str, *, is_strict: bool = True, hidden: frozenset[str] = frozenset()
@@ -170,20 +189,20 @@ class Walk:
 
     def unknown(self, path: str, key: object, kind: type, known: list[str]) -> None:
         """Note an unknown key, or one that is not built yet."""
-        word = key if isinstance(key, str) else shown(key)
+        if len(self.problems) >= MAX_PROBLEMS:
+            return
+        word = key if isinstance(key, str) and len(key) <= 100 else shown(key)
         place = below(path, word)
         unbuilt = {name.lower(): name for name in self.unbuilt.get(kind, ())}
         if word.lower() in unbuilt:
             name = below(path, unbuilt[word.lower()])
             message = f"{name} is not built yet: leave it out"
-            self.problems.append(Problem(path=name, found=word, allowed=listed(known), message=message))
+            self.note(Problem(path=name, found=word, allowed=listed(known), message=message))
             return
         message = f"unknown field: '{word}' in 'Job'" if not path else ""
         hint = nearest(word, [*known, *unbuilt.values()])
         allowed = listed(known) or "no keys"
-        self.problems.append(
-            Problem(path=place, found=f"unknown key {shown(key)}", allowed=allowed, hint=hint, message=message)
-        )
+        self.note(Problem(path=place, found=f"unknown key {shown(key)}", allowed=allowed, hint=hint, message=message))
 
     def value(self, raw: Any, kind: inspect.Type, path: str, *, is_strict: bool = True) -> Any:
         """One value, by its type; absent when it is wrong."""

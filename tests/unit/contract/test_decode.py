@@ -432,3 +432,14 @@ def test_task_name_that_is_a_number_is_told_to_be_quoted() -> None:
     (problem,) = decode_job(bad).problems
 
     assert (problem.path, problem.hint) == ("Tasks[0].Name", "quote it")
+
+
+def test_document_full_of_mistakes_is_told_in_few_words() -> None:
+    bad = plain_job(Labels={f"-{at}": "x" for at in range(3000)}) | {f"x{at}": 1 for at in range(3000)}
+    bad["y" * 100_000] = 1
+
+    problems = decode_job(bad).problems
+
+    assert len(problems) == 101
+    assert str(problems[-1]) == "only the first 100 problems are told"
+    assert max(len(str(problem)) for problem in problems) < 1500
