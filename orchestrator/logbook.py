@@ -5,6 +5,7 @@ What is shipped lies in files (logfile.py); the last piece comes with the report
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,8 @@ from orchestrator.logfile import LogFile
 from orchestrator.logview import LineReader, StreamView
 
 BOTH = (Stream.OUT, Stream.ERR)
+LINES_AT_ONCE = 1024
+"""Between two times that others may run."""
 FARTHEST = 1 << 40
 """No byte of a log has a higher offset."""
 
@@ -183,7 +186,9 @@ class Logbook:
 
     async def _known(self, log: "OpenLog", readers: Sequence[LineReader], *, is_over: bool) -> AsyncIterator[LogLine]:
         """What can be told now; the last bytes without a line end only when all is over."""
-        while True:
+        for count in itertools.count(1):
+            if count % LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)  # a block of empty lines would keep the event loop for long
             for reader in readers:
                 while not reader.lines and reader.has_more:
                     with self._told():

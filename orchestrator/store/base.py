@@ -125,4 +125,4 @@ class Store(Protocol):
         """The log tails that came with an execution's end."""
 
     async def answer(self, token: str) -> AnswerRecord | None:
-        """The kept answer to a request with this token, unless it is older than 24 hours."""
+        """The kept answer to a request with this token, unless it is 24 hours older than the last commit."""

@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -68,15 +68,15 @@ class SqliteStore:
     @classmethod
     def _open(cls, directory: Path) -> Self:
         held = lock(directory)
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, held)
             connection = open_database(directory)
+            undo.callback(connection.close)
             store = cls(directory, held, connection)
             with store._told("cannot be read"):
                 connection.execute("INSERT OR IGNORE INTO cluster VALUES (1, ?, 0, 0)", (str(uuid.uuid4()),))
                 store._now = connection.execute("SELECT last_time FROM cluster").fetchone()[0]
-        except BaseException:
-            os.close(held)
-            raise
+            undo.pop_all()
         return store
 
     async def commit(self, changes: Changes, number: int, now: Timestamp) -> None:
