@@ -137,6 +137,10 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
         f"{TASK}invalid network: static port 80 is in privileged port range (1-1023)",
     ),
     (
+        ports("Host", {"Name": "a", "Static": 1023}),
+        f"{TASK}invalid network: static port 1023 is in privileged port range (1-1023)",
+    ),
+    (
         ports("Host", {"Name": "a", "Static": 65536}),
         f"{TASK}invalid network: static port 65536 is above maximum valid port 65535",
     ),
@@ -236,6 +240,7 @@ def test_name_that_is_none_is_refused(name: str) -> None:
         {"InputSources": [source("inline", URL="data:,hello")]},
         {"Timeouts": {"ExecutionTimeout": 30, "QueueTimeout": 30, "TotalTimeout": 60}},
         {"Constraints": [{"Key": "favour_a", "Operator": "notin", "Values": ["b", "c"]}]},
+        ports("Host", {"Name": "a", "Static": 1024}, {"Name": "b", "Static": 65535}),
         ports("Bridge", {"Name": "web", "Static": 2000, "Target": 80, "HostNetwork": "127.0.0.1"}, {"Name": "b"}),
     ],
 )

@@ -443,3 +443,14 @@ def test_document_full_of_mistakes_is_told_in_few_words() -> None:
     assert len(problems) == 101
     assert str(problems[-1]) == "only the first 100 problems are told"
     assert max(len(str(problem)) for problem in problems) < 1500
+
+
+def test_id_of_a_client_names_a_job_without_name() -> None:
+    result = decode_job({key: value for key, value in plain_job(ID="j-mine").items() if key != "Name"})
+
+    assert result.job is not None
+    assert (result.job.id, result.job.name) == ("", "j-mine")
+
+
+def test_id_of_a_service_is_no_reason_for_a_warning() -> None:
+    assert decode_job(plain_job(Type="service", ID="j-mine")).warnings == ()
