@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -164,6 +165,12 @@ def _convert(said: Mapping[str, Any]) -> Config:
             parse_allowed(entry)
     except InputError as error:
         raise ConfigError(error.message) from error
+    for pattern in config.allow_env:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            message = f"allow_env: {pattern!r} is no regular expression: {error}"
+            raise ConfigError(message) from error
     return config
 
 

@@ -86,7 +86,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True, tag="forgotten"):
     execution_id: ExecutionId
 
 
-type_of_line = Opened | Committed | Specified | Intended | Started | Finished | Ended | Forgotten
+Line = Opened | Committed | Specified | Intended | Started | Finished | Ended | Forgotten
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -106,7 +106,7 @@ class Past(msgspec.Struct, kw_only=True):
     jobs: dict[tuple[JobId, int], Job] = {}
     entries: dict[ExecutionId, Entry] = {}
 
-    def tell(self, line: type_of_line) -> None:
+    def tell(self, line: Line) -> None:
         """Take in the next line. Lines about executions that are not known are passed over."""
         match line:
             case Opened():
@@ -142,7 +142,7 @@ def from_text(wanted: type, value: Any) -> Any:
 
 
 encoder = msgspec.json.Encoder(enc_hook=to_text)
-decoder = msgspec.json.Decoder(type_of_line, dec_hook=from_text)
+decoder = msgspec.json.Decoder(Line, dec_hook=from_text)
 
 
 class Journal:
@@ -162,7 +162,7 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._compact()
 
-    def append(self, line: type_of_line) -> None:
+    def append(self, line: Line) -> None:
         """Write a line; it outlives this process when this returns. Raises OSError when the disk does not take it."""
         if isinstance(line, Specified) and (line.job.id, line.job.version) in self._jobs:
             return
@@ -181,7 +181,7 @@ class Journal:
         """Give up the file."""
         os.close(self._file)
 
-    def _keep(self, line: type_of_line, text: bytes) -> None:
+    def _keep(self, line: Line, text: bytes) -> None:
         match line:
             case Opened() | Committed():
                 self._head[type(line).__name__] = text
@@ -221,7 +221,7 @@ class Journal:
         self._grown = 0
 
 
-def read(path: Path) -> Iterator[type_of_line]:
+def read(path: Path) -> Iterator[Line]:
     """The lines of a journal, up to the first that is not whole: a machine that went down may leave such a one."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as reader:
         for number, text in enumerate(reader, 1):

@@ -8,8 +8,8 @@ from node.inputs.base import InputError
 def compile_glob(pattern: str) -> re.Pattern[str]:
     """A regular expression for the whole of a path.
 
-    `**` as a whole segment is any number of segments, none included; `*` and `?` stay within one. Raises InputError for an
-    open bracket or brace.
+    `**` as a whole segment is any number of segments, none included; `*` and `?` stay within one. Raises InputError for what
+    is no pattern: an open bracket or brace, a range that runs backwards.
     """
     out: list[str] = []
     at = 0
@@ -51,7 +51,11 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
     if depth:
         message = f"path pattern {pattern!r}: `{{` without `}}`"
         raise InputError(message)
-    return re.compile("".join(out), re.DOTALL)
+    try:
+        return re.compile("".join(out), re.DOTALL)
+    except re.error as error:
+        message = f"path pattern {pattern!r}: {error}"
+        raise InputError(message) from error
 
 
 def _class(rest: str, pattern: str) -> tuple[str, int]:

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -316,7 +315,7 @@ async def test_many_at_once_all_end_and_few_syncs_tell_it(orchestrator: FakeOrch
 
 def has_output(directory: Path, execution: str) -> bool:
     path = directory / "executions" / execution / "stdout"
-    return path.exists() and os.stat(path).st_size > 0
+    return path.exists() and path.stat().st_size > 0
 
 
 def state_of(orchestrator: FakeOrchestrator, execution: str) -> ExecutionState | None:

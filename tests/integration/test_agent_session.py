@@ -123,7 +123,7 @@ async def test_fence_over_stops_all_work_and_reports_it_lost(tmp_path: Path) -> 
         first.assign(shell(f"echo $$ > {mark}; exec sleep 60"), "e-1")
         await first.until(lambda: state(first, "e-1") is ExecutionState.RUNNING)
         first.refusal = (503, "Busy", "not now")
-        await first.until(lambda: not Path(f"/proc/{mark.read_text().strip()}").exists(), 5)
+        await first.until(lambda: not is_alive(mark), 5)
         first.refusal = None
         await first.until(lambda: first.end("e-1"))
     end = orchestrator.end("e-1")
@@ -141,7 +141,7 @@ async def test_a_superseded_session_stops_its_work_and_ends(tmp_path: Path) -> N
         orchestrator.tell()
         with pytest.raises(SessionConflictError, match="held by session s-2"):
             await asyncio.wait_for(running, 5)
-    assert not Path(f"/proc/{mark.read_text().strip()}").exists()
+    assert not is_alive(mark)
 
 
 async def test_a_new_session_waits_for_the_lease_of_the_old(tmp_path: Path) -> None:
@@ -189,3 +189,8 @@ async def test_an_orchestrator_that_is_not_there_is_waited_for(tmp_path: Path) -
 def state(orchestrator: FakeOrchestrator, execution: str) -> ExecutionState | None:
     report = orchestrator.reports.get(ExecutionId(execution))
     return report.state if report is not None else None
+
+
+def is_alive(mark: Path) -> bool:
+    """Whether the process runs whose pid is in the file."""
+    return Path(f"/proc/{mark.read_text().strip()}").exists()
