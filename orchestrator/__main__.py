@@ -1,0 +1,175 @@
+"""`python -m orchestrator`: configuration, store, reactor, server: the only wiring."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+import uvloop
+
+from orchestrator.app import create_app
+from orchestrator.config import Config, ConfigError, read_config
+from orchestrator.contract.ids import NodeId
+from orchestrator.errors import OrchestratorError
+from orchestrator.logbook import Logbook
+from orchestrator.reactor import Reactor
+from orchestrator.results import Results
+from orchestrator.routes.backend import Backend
+from orchestrator.store.base import Store
+from orchestrator.store.memory import MemoryStore
+from orchestrator.store.sqlite import SqliteStore
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The orchestrator cannot start; the message says why and what to do."""
+
+
+def main() -> int:
+    """Run the orchestrator. Exit codes: 0 told to end, 1 it could not go on, 2 wrong configuration."""
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event"), bool_as_flag=False),
+        ],
+    )
+    try:
+        config = read_config(sys.argv[1:], os.environ)
+    except ConfigError as error:
+        return _fail(str(error), 2)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(config))
+    except (StartError, OrchestratorError) as error:
+        return _fail(str(error), 1)
+    except OSError as error:
+        return _fail(f"{error.filename or config.data_dir}: {error.strerror or error}", 1)
+    return 0
+
+
+async def serve(config: Config) -> None:
+    """Run the orchestrator until it is told to end.
+
+    Raises StartError, StoreError where the store fails, StorageError, OSError for a data directory that cannot be used.
+    """
+    directory = config.data_dir
+    listener = listen(config.host, config.port)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store: Store = MemoryStore() if config.store == "memory" else await SqliteStore.open(directory)
+        try:
+            await run(config, store, listener)
+        finally:
+            await store.close()
+    finally:
+        listener.close()
+
+
+async def run(config: Config, store: Store, listener: socket.socket) -> None:
+    """Run reactor and server on an open store and a bound socket until SIGTERM or SIGINT."""
+    directory = config.data_dir
+    node_id = await asyncio.to_thread(identity, directory)
+    reactor = Reactor(store, node_id, lease=config.lease, fence=config.fence)
+    await reactor.start()
+    logbook = Logbook(directory / "logs", store, lambda execution_id: backend.followed(execution_id))
+    results = await Results.open(directory / "results", config.max_result)
+    backend = Backend(reactor, logbook, results, node_id)
+    server = Server(server_config(backend))
+    loop = asyncio.get_running_loop()
+
+    def end(reason: signal.Signals) -> None:
+        log.info("ending", signal=reason.name)
+        backend.close()
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            work = [tasks.create_task(reactor.run()), tasks.create_task(backend.follow_ends())]
+            host, port = listener.getsockname()[:2]
+            log.info("listening", url=f"http://{host}:{port}", id=node_id, data_dir=str(directory), store=config.store)
+            await server.serve(sockets=[listener])
+            for task in work:
+                task.cancel()
+    except ExceptionGroup as broken:
+        raise broken.exceptions[0] from None
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: whoever waits here is answered before connections are closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the caller."""
+        yield
+
+
+def server_config(backend: Backend) -> uvicorn.Config:
+    """How HTTP is spoken."""
+    return uvicorn.Config(
+        create_app(backend),
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises StartError where the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        hint = "another program has it; give --port another one" if error.errno == errno.EADDRINUSE else error.strerror
+        message = f"cannot listen on {host}:{port}: {hint}"
+        raise StartError(message) from error
+    listener.setblocking(False)  # noqa: FBT003 - its only argument
+    return listener
+
+
+def identity(directory: Path) -> NodeId:
+    """What this orchestrator calls itself: made once, kept in its data directory. Raises OSError."""
+    path = directory / "orchestrator-id"
+    with contextlib.suppress(FileNotFoundError):
+        kept = path.read_text(encoding="utf-8").strip()
+        if kept:
+            return NodeId(kept)
+    node_id = NodeId(f"n-{uuid.uuid4()}")
+    path.write_text(f"{node_id}\n", encoding="utf-8")
+    return node_id
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"{message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""The REST server: routes, headers, errors as envelopes."""
+
+import re
+import secrets
+import string
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Litestar, Response
+from litestar.di import Provide
+from litestar.enums import MediaType
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import HTTPResponseStartEvent, Message, Scope
+
+from orchestrator.contract.api import MAX_BODY, ErrorEnvelope
+from orchestrator.errors import InvalidJobError, InvalidRequestError, OrchestratorError
+from orchestrator.routes import agents, auth, health, jobs, listing, nodes
+from orchestrator.routes.backend import VERSION, Backend
+from orchestrator.routes.wire import HttpRequest
+
+HANDLERS = [
+    health.to_version,
+    health.livez,
+    health.readyz,
+    health.alive,
+    health.version,
+    health.agent_node,
+    health.authconfig,
+    health.agent_config,
+    auth.list_methods,
+    auth.get_method,
+    auth.authenticate,
+    jobs.submit_job,
+    jobs.list_jobs,
+    jobs.get_job,
+    jobs.stop_job,
+    jobs.list_versions,
+    listing.list_history,
+    listing.list_executions,
+    listing.list_results,
+    nodes.list_nodes,
+    nodes.get_node,
+    agents.sync,
+    agents.put_log,
+    agents.put_result,
+]
+HEADERS = [
+    (b"vary", b"Origin"),
+    (b"x-bacalhau-git-version", VERSION.git_version.encode()),
+    (b"x-bacalhau-git-commit", VERSION.git_commit.encode()),
+    (b"x-bacalhau-build-date", b"1970-01-01 00:00:00 +0000 UTC"),
+    (b"x-bacalhau-build-os", VERSION.goos.encode()),
+    (b"x-bacalhau-arch", VERSION.goarch.encode()),
+]
+OLDEST_CLIENT = (1, 4, 0)
+SEMVER = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})([-+][0-9A-Za-z.+-]*)?", re.ASCII)
+NO_ROUTE = {
+    "message": "The requested resource/URL was not found.",
+    "hint": "The server version may be older than this CLI version and does not support the endpoint yet.",
+    "details": {
+        "cli_usage": "If you are using the CLI, try updating your server to a newer version or check if the command is "
+        "supported in your server version."
+    },
+}
+MESSAGES = {405: "Method Not Allowed", 413: f"Request Entity Too Large: allowed: {MAX_BODY} bytes"}
+log = structlog.get_logger()
+
+
+def create_app(backend: Backend) -> Litestar:
+    """The server of one orchestrator, whose reactor is started and run by the caller."""
+    return Litestar(
+        HANDLERS,
+        dependencies={"backend": Provide(lambda: backend, sync_to_thread=False, use_cache=True)},
+        exception_handlers={
+            OrchestratorError: refuse,
+            HTTPException: refuse_request,
+            Exception: refuse_bug,
+        },
+        before_request=check_client,
+        before_send=[add_headers],
+        request_max_body_size=MAX_BODY,
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="Shoal",
+            version="1",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin(path="/")],
+        ),
+    )
+
+
+def refuse(request: HttpRequest, error: Exception) -> Response[bytes]:
+    """An error of ours as an envelope."""
+    assert isinstance(error, OrchestratorError)
+    problems = error.problems if isinstance(error, InvalidJobError | InvalidRequestError) else ()
+    if isinstance(error, auth.UnknownMethodError):
+        return no_route(request)
+    return enveloped(
+        ErrorEnvelope(
+            status=error.status,
+            message=error.message,
+            request_id=request.headers.get("x-request-id", ""),
+            code=error.code,
+            component=error.component,
+            hint=error.hint,
+            details=dict(error.details),
+            problems=problems,
+        )
+    )
+
+
+def no_route(request: HttpRequest) -> Response[bytes]:
+    """404 for a path that means nothing."""
+    known: dict[str, Any] = {**NO_ROUTE, "request_id": request.headers.get("x-request-id", "")}
+    return enveloped(ErrorEnvelope(status=404, code="NotFound", component="APIServer", **known))
+
+
+def refuse_request(request: HttpRequest, error: Exception) -> Response[bytes]:
+    """What the server itself does not take: unknown paths, wrong methods, bodies that are too large."""
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    if status == 404:
+        return no_route(request)
+    if status >= 500:
+        log.info("request_broken_off", path=request.url.path, reason=error.detail)
+        status = 400
+    message = MESSAGES.get(status, error.detail)
+    return enveloped(
+        ErrorEnvelope(
+            status=status,
+            message=message,
+            request_id=request.headers.get("x-request-id", ""),
+            code="InternalError" if status in MESSAGES else "BadRequest",
+            component="APIServer",
+        )
+    )
+
+
+def refuse_bug(request: HttpRequest, error: Exception) -> Response[bytes]:
+    """A fault of ours: logged whole, answered without its insides."""
+    log.error("request_failed", path=request.url.path, method=request.method, exc_info=error)
+    return enveloped(
+        ErrorEnvelope(
+            status=500,
+            message="Internal server error",
+            request_id=request.headers.get("x-request-id", ""),
+            code="InternalError",
+            component="Unknown",
+            hint="the orchestrator's log says more",
+        )
+    )
+
+
+def enveloped(envelope: ErrorEnvelope) -> Response[bytes]:
+    """An error's answer."""
+    content = msgspec.json.encode(envelope) + b"\n"
+    return Response(content, status_code=envelope.status, media_type=MediaType.JSON)
+
+
+def check_client(request: HttpRequest) -> Response[dict[str, str]] | None:
+    """Refuse clients that are too old to understand the answers; those that say no version are welcome."""
+    text = request.headers.get("x-bacalhau-git-version", "")
+    if not text or text == "v0.0.0-xxxxxxx":
+        return None
+    found = SEMVER.fullmatch(text)
+    if found is None:
+        return Response({"Error": f"Invalid client version {text}"}, status_code=400, media_type=MediaType.JSON)
+    version = tuple(int(number) for number in found.groups()[:3])
+    if version == (0, 0, 0) or version >= OLDEST_CLIENT:
+        return None
+    content = {
+        "Error": "Client version is outdated. Update your client",
+        "MinVersion": "1.4.0",
+        "ClientVersion": text,
+        "ServerVersion": VERSION.git_version,
+    }
+    return Response(content, status_code=403, media_type=MediaType.JSON)
+
+
+async def add_headers(message: Message, scope: Scope) -> None:
+    """Give every answer the headers of the server, and the request its id back."""
+    if message["type"] != "http.response.start":
+        return
+    start: HTTPResponseStartEvent = message
+    sent = next((value for key, value in scope["headers"] if key == b"x-request-id"), b"")
+    identity = sent or "".join(secrets.choice(string.ascii_letters) for _ in range(32)).encode()
+    start["headers"] = [*start["headers"], *HEADERS, (b"x-request-id", identity)]

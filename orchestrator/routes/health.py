@@ -1,0 +1,99 @@
+"""Who and how the orchestrator is: probes, Bacalhau's agent endpoints."""
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.response import Redirect
+
+from orchestrator.errors import StoreError
+from orchestrator.routes.backend import VERSION, Backend
+from orchestrator.routes.wire import HttpRequest, answer
+
+AUTH_METHODS = {"ClientKey": {"Type": "challenge"}}
+
+
+@get(["/", "/version"], status_code=301, include_in_schema=False)
+async def to_version() -> Redirect:
+    """To the version."""
+    return Redirect("/api/v1/agent/version", status_code=301)
+
+
+@get("/livez")
+async def livez(request: HttpRequest) -> Response[bytes]:
+    """The process answers."""
+    return await answer(request, {"Status": "OK"})
+
+
+@get("/readyz")
+async def readyz(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
+    """The process takes jobs."""
+    if backend.is_closing:
+        raise StoreError("orchestrator", "is about to end")
+    return await answer(request, {"Status": "OK"})
+
+
+@get("/api/v1/agent/alive")
+async def alive(request: HttpRequest) -> Response[bytes]:
+    """The process answers."""
+    return await answer(request, {"Status": "OK"})
+
+
+@get("/api/v1/agent/version")
+async def version(request: HttpRequest) -> Response[bytes]:
+    """The build whose API this is."""
+    return await answer(request, VERSION)
+
+
+@get("/api/v1/agent/node")
+async def agent_node(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
+    """The orchestrator as a node."""
+    return await answer(request, backend.info)
+
+
+@get("/api/v1/agent/authconfig")
+async def authconfig(request: HttpRequest) -> Response[bytes]:
+    """How to sign in elsewhere: nowhere."""
+    return await answer(request, {"Version": "1.0.0", "Config": {}})
+
+
+@get("/api/v1/agent/config")
+async def agent_config(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
+    """What of the configuration Bacalhau has a name for."""
+    url = request.base_url
+    settings = {
+        "API": {
+            "Host": url.hostname,
+            "Port": url.port or 80,
+            "TLS": {},
+            "Auth": {"Methods": AUTH_METHODS, "Oauth2": {}},
+        },
+        "NameProvider": "puuid",
+        "Orchestrator": {
+            "Enabled": True,
+            "Auth": {},
+            "TLS": {},
+            "Cluster": {},
+            "NodeManager": {"DisconnectTimeout": f"{backend.reactor.cluster.lease:g}s"},
+            "Scheduler": {},
+            "EvaluationBroker": {},
+            "License": {},
+            "SupportReverseProxy": False,
+        },
+        "Compute": {"Auth": {}, "AllowListedLocalPaths": []},
+        "WebUI": {},
+        "InputSources": {"Types": {}},
+        "Publishers": {"Types": {}},
+        "Engines": {"Types": {}},
+        "ResultDownloaders": {"Types": {}},
+        "JobDefaults": {
+            "Batch": {"Task": {"Resources": {"CPU": "500m", "Memory": "512Mb"}, "Publisher": {}, "Timeouts": {}}},
+            "Ops": {"Task": {"Resources": {"CPU": "500m", "Memory": "512Mb"}, "Publisher": {}, "Timeouts": {}}},
+            "Daemon": {"Task": {"Resources": {"CPU": "500m", "Memory": "512Mb"}}},
+            "Service": {"Task": {"Resources": {"CPU": "500m", "Memory": "512Mb"}}},
+        },
+        "JobAdmissionControl": {},
+        "Logging": {},
+        "UpdateConfig": {},
+        "FeatureFlags": {},
+    }
+    return await answer(request, msgspec.json.encode({"config": settings}))

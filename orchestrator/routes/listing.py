@@ -1,0 +1,193 @@
+"""What belongs to a job and is listed from the store: history, executions, results."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Stream
+from msgspec import Meta
+
+from orchestrator.contract.api import HistoryList, PagingToken
+from orchestrator.contract.execution import DesiredState
+from orchestrator.contract.history import Level
+from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp, is_execution_id
+from orchestrator.contract.job import Job, SpecConfig
+from orchestrator.core.cluster import JobEntry
+from orchestrator.core.model import ExecutionRecord
+from orchestrator.errors import InvalidRequestError, JobVersionNotFoundError, OrchestratorError
+from orchestrator.routes.backend import Backend
+from orchestrator.routes.views import execution_of, history_of, next_token
+from orchestrator.routes.wire import SLICE, HttpRequest, answer, in_slices, query, stream
+from orchestrator.store.base import ExecutionQuery, HistoryQuery
+
+HISTORY_PAGE = 100
+EVENT_TYPES = {"": None, "all": None, "job": Level.JOB, "execution": Level.EXECUTION}
+ORDERS = {
+    "": "created_at",
+    "created_at": "created_at",
+    "create_time": "created_at",
+    "modified_at": "modified_at",
+    "modify_time": "modified_at",
+}
+
+
+class HistoryTokenError(OrchestratorError):
+    """A paging token of a history is none."""
+
+    status = 400
+    code = "BadRequest"
+    component = "JobStore"
+
+
+class HistoryQueryString(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines of a history."""
+
+    namespace: str = ""
+    limit: Annotated[int, Meta(ge=0, lt=2**32)] = 0
+    next_token: str = ""
+    since: Annotated[int, Meta(ge=0, le=9_000_000_000)] = 0
+    event_type: str = ""
+    execution_id: str = ""
+    job_version: Annotated[int, Meta(ge=0)] = 0
+    all_job_versions: bool = False
+
+
+class ExecutionsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which executions of a job."""
+
+    namespace: str = ""
+    job_version: Annotated[int, Meta(ge=0)] = 0
+    all_job_versions: bool = False
+    order_by: str = ""
+    reverse: bool = False
+    limit: Annotated[int, Meta(ge=0, lt=2**32)] = 0
+
+
+@get("/api/v1/orchestrator/jobs/{job_id:str}/history")
+async def list_history(
+    request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
+) -> Response[bytes]:
+    """A page of a job's history. The token is empty only when the job has ended and all was read."""
+    asked = query(request, HistoryQueryString)
+    kind = asked.event_type.lower()
+    if kind not in EVENT_TYPES:
+        message = f"event_type: found {asked.event_type!r}, allowed: all, job or execution"
+        raise InvalidRequestError(message)
+    entry = await backend.reactor.entry(job_id, asked.namespace)
+    first, limit = 1, asked.limit
+    if asked.next_token:
+        try:
+            token = PagingToken.decode(asked.next_token)
+        except ValueError as error:
+            message = f"invalid next token: {error}"
+            raise HistoryTokenError(message) from error
+        first, limit = token.offset, limit or token.limit
+    is_terminal = await has_ended(backend, entry, asked.execution_id)
+    lines, has_more = await backend.reactor.store.history(
+        HistoryQuery(
+            job_id=entry.id,
+            version=asked.job_version or (0 if asked.all_job_versions else entry.record.job.version),
+            level=EVENT_TYPES[kind],
+            execution_prefix=asked.execution_id,
+            since=Timestamp(asked.since * SECOND),
+            first_seq=first,
+            limit=limit or HISTORY_PAGE,
+        )
+    )
+    following = lines[-1].seq + 1 if lines else first
+    token_text = next_token(limit, following) if has_more or not is_terminal else ""
+    items = tuple(history_of(line) for line in lines)
+    return await answer(request, HistoryList(next_token=token_text, items=items))
+
+
+async def has_ended(backend: Backend, entry: JobEntry, execution_id: str) -> bool:
+    """Whether nothing will be added to the history of a job, or of the execution that a full id names."""
+    if is_execution_id(execution_id):
+        execution = await backend.execution(ExecutionId(execution_id))
+        if execution is not None and execution.job_id == entry.id:
+            return execution.state.is_terminal or execution.desired is DesiredState.STOPPED
+    return entry.record.job.state.state_type.is_terminal
+
+
+async def first_history(backend: Backend, job: Job) -> HistoryList:
+    """The first lines of a version's history."""
+    query_ = HistoryQuery(job_id=job.id, version=job.version, limit=HISTORY_PAGE)
+    lines, _ = await backend.reactor.store.history(query_)
+    return HistoryList(next_token="", items=tuple(history_of(line) for line in lines))
+
+
+@get("/api/v1/orchestrator/jobs/{job_id:str}/executions")
+async def list_executions(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
+    """Executions of a job, each with its job."""
+    asked = query(request, ExecutionsQuery)
+    entry = await backend.reactor.entry(job_id, asked.namespace)
+    version = asked.job_version or (0 if asked.all_job_versions else entry.record.job.version)
+    order = asked.order_by.lower()
+    records = await backend.reactor.store.executions(
+        ExecutionQuery(
+            job_id=entry.id,
+            version=version,
+            order_by=ORDERS.get(order, "created_at"),
+            is_reversed=asked.reverse and order in ORDERS,
+            limit=asked.limit,
+        )
+    )
+    jobs = await encoded_jobs(backend, entry, {record.job_version for record in records})
+    return stream(with_job(record, jobs[record.job_version]) for record in records)
+
+
+async def execution_items(backend: Backend, job: Job) -> list[bytes]:
+    """All executions of one version of a job, as JSON."""
+    records = await backend.reactor.store.executions(ExecutionQuery(job_id=job.id, version=job.version))
+    encoded = msgspec.json.encode(job)
+    return await in_slices(records, lambda record: with_job(record, encoded))
+
+
+async def encoded_jobs(backend: Backend, entry: JobEntry, versions: set[int]) -> dict[int, bytes]:
+    """Versions of a job as JSON."""
+    current = entry.record.job
+    jobs = {current.version: msgspec.json.encode(current)}
+    for version in versions - {current.version}:
+        record = await backend.reactor.store.job(entry.id, version)
+        if record is None:
+            raise JobVersionNotFoundError(entry.id, version)
+        jobs[version] = msgspec.json.encode(record.job)
+    return jobs
+
+
+def with_job(record: ExecutionRecord, job: bytes) -> bytes:
+    """An execution as JSON, with its job, which is encoded already."""
+    return msgspec.json.encode(execution_of(record))[:-1] + b',"Job":' + job + b"}"
+
+
+@get("/api/v1/orchestrator/jobs/{job_id:str}/results")
+async def list_results(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
+    """Where the results of a job are: one item a completed partition that has published any, in their order."""
+    entry = await backend.reactor.entry(job_id, query(request, ExecutionsQuery).namespace)
+    rows = await backend.reactor.store.partitions(entry.id, entry.record.job.version)
+    accepted = [row.accepted for row in rows if row.accepted]
+    found: list[ExecutionRecord] = []
+    for begin in range(0, len(accepted), SLICE):
+        found += await backend.reactor.store.executions_by_id(accepted[begin : begin + SLICE])
+    found.sort(key=lambda record: record.index)
+    base = f"{base_url(request)}/api/v1/orchestrator/jobs/{entry.id}/results"
+    return stream(msgspec.json.encode(item) for item in published(found, base))
+
+
+def base_url(request: HttpRequest) -> str:
+    """Where the client has reached us."""
+    return str(request.base_url).rstrip("/")
+
+
+def published(records: list[ExecutionRecord], base: str) -> Iterator[SpecConfig]:
+    """Where results are, the archives that we keep by the address that the client knows us by."""
+    for record in records:
+        if record.published is None or not record.published.type:
+            continue
+        if record.published.type == "urlDownload":
+            yield SpecConfig(type="urlDownload", params={"URL": f"{base}/{record.index}.tar.gz"})
+        else:
+            yield record.published

@@ -1,0 +1,135 @@
+"""Requests to structs and structs to answers: one way for all routes. The error envelope is made here."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request, Response
+from litestar.enums import MediaType
+from litestar.response import Stream
+
+from orchestrator.contract.api import Problem
+from orchestrator.contract.decode import decode_body, decode_request
+from orchestrator.contract.spec import Spec
+from orchestrator.errors import InvalidRequestError, OrchestratorError
+
+HttpRequest = Request[Any, Any, Any]
+T = TypeVar("T", bound=msgspec.Struct)
+
+LEAST_ZIPPED = 4096
+"""Bytes; shorter answers are not worth packing."""
+SLICE = 500
+"""Records that are turned into text between two looks at other work."""
+JSON = "application/json"
+
+
+class MediaTypeError(OrchestratorError):
+    """The body is no JSON by its own account."""
+
+    status = 415
+    code = "BadRequest"
+    component = "APIServer"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"Content-Type: found {found or 'nothing'}, allowed: {JSON}")
+
+
+class Envelope(Spec, frozen=True, kw_only=True):
+    """What is in the body of every request of Bacalhau's clients."""
+
+    namespace: str = ""
+    idempotency_token: str = ""
+
+
+def query(request: HttpRequest, into: type[T]) -> T:
+    """The query of a request. Empty values are absent, `-` in a key is `_`. Raises InvalidRequestError."""
+    given: dict[str, list[str]] = {}
+    for key, value in request.query_params.multi_items():
+        if value:
+            given.setdefault(key.lower().replace("-", "_"), []).append(value)
+    return checked(*decode_request(given, into, is_query=True))
+
+
+async def body(request: HttpRequest, into: type[T], *, is_strict: bool = False) -> T:
+    """The JSON body of a request. Raises InvalidRequestError, MediaTypeError."""
+    return struct_of(await plain_body(request), into, is_strict=is_strict)
+
+
+async def plain_body(request: HttpRequest) -> object:
+    """The JSON body of a request as plain data. Raises InvalidRequestError, MediaTypeError."""
+    raw = await request.body()
+    kind = request.headers.get("content-type", "")
+    if raw and kind.partition(";")[0].strip().lower() != JSON:
+        raise MediaTypeError(kind)
+    try:
+        return decode_body(raw)
+    except ValueError as error:
+        raise InvalidRequestError(str(error)) from error
+
+
+def struct_of(plain: object, into: type[T], *, is_strict: bool = False) -> T:
+    """Plain data as a request. Raises InvalidRequestError."""
+    return checked(*decode_request(plain, into, is_strict=is_strict))
+
+
+def checked(value: T | None, problems: Sequence[Problem]) -> T:
+    """What was decoded. Raises InvalidRequestError with the problems where there are any."""
+    if value is None:
+        raise InvalidRequestError("\n".join(str(problem) for problem in problems), problems=problems)
+    return value
+
+
+def token_of(request: HttpRequest, token: str) -> str:
+    """The key under which an answer is kept: a token means one request; empty = it is not kept."""
+    token = token or request.query_params.get("idempotency_token", "")
+    return f"{request.method} {request.url.path} {token}" if token else ""
+
+
+async def answer(request: HttpRequest, value: msgspec.Struct | dict[str, Any] | bytes) -> Response[bytes]:
+    """200 with a JSON object: indented where the query has `pretty`, packed where it is long and the client takes that."""
+    content = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    if "pretty" in request.query_params:
+        content = msgspec.json.format(content, indent=2)
+    headers = {}
+    if len(content) > LEAST_ZIPPED and "gzip" in request.headers.get("accept-encoding", ""):
+        content = await asyncio.to_thread(gzip.compress, content, 1)
+        headers["Content-Encoding"] = "gzip"
+    else:
+        content += b"\n"
+    return Response(content, media_type=MediaType.JSON, headers=headers)
+
+
+def stream(items: AsyncIterator[bytes] | Iterable[bytes], *, tail: bytes = b"") -> Stream:
+    """A list as it comes: `{"NextToken":"","Items":[...]}`, encoded items in, with more keys in `tail`."""
+    return Stream(_listed(items, tail), media_type=MediaType.JSON)
+
+
+async def _listed(items: AsyncIterator[bytes] | Iterable[bytes], tail: bytes) -> AsyncIterator[bytes]:
+    yield b'{"NextToken":"","Items":['
+    held: list[bytes] = []
+    comma = b""
+    async for item in items if isinstance(items, AsyncIterator) else _each(items):
+        held.append(item)
+        if len(held) == SLICE:
+            yield comma + b",".join(held)
+            comma, held = b",", []
+            await asyncio.sleep(0)
+    if held:
+        yield comma + b",".join(held)
+    yield b"]" + tail + b"}\n"
+
+
+async def _each(items: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for item in items:
+        yield item
+
+
+async def in_slices(items: Sequence[T], turn: Callable[[T], Any], size: int = SLICE) -> list[Any]:
+    """Each item turned into something else, with a look at other work now and then."""
+    turned: list[Any] = []
+    for begin in range(0, len(items), size):
+        turned += [turn(item) for item in items[begin : begin + size]]
+        await asyncio.sleep(0)
+    return turned
