@@ -89,6 +89,13 @@ class Cluster:
         except (OSError, ValueError):
             return {}
 
+    def is_ready(self) -> bool:
+        """Whether the orchestrator answers. Raises DemoError when it has ended."""
+        if self.processes["serve"].poll() is not None:
+            message = "`shoal serve` ended at its start"
+            raise DemoError(message)
+        return bool(self.get("/readyz"))
+
     def connected(self) -> set[str]:
         """Names of the nodes whose lease holds."""
         nodes = self.get("/api/v1/orchestrator/nodes").get("Nodes", [])
@@ -195,10 +202,10 @@ async def run(cluster: Cluster) -> None:
     try:
         say("one orchestrator and three nodes, each a process of its own, on loopback")
         cluster.serve()
-        await wait_until(lambda: cluster.get("/readyz"), 20, "the orchestrator is ready")
+        await wait_until(cluster.is_ready, 20, "the orchestrator is ready")
         for name in ("n1", "n2", "n3"):
             cluster.node(name)
-        await wait_until(lambda: len(cluster.connected()) == 3, 20, "three nodes are connected")
+        await wait_until(lambda: cluster.connected() >= {"n1", "n2", "n3"}, 20, "three nodes are connected")
         await cluster.show("node", "list")
 
         say(
