@@ -38,7 +38,13 @@ class Bubblewrap:
     def __init__(self, program: str, data_directory: Path) -> None:
         self._program = program
         self._data_directory = data_directory
-        self._root = sorted(entry.name for entry in Path("/").iterdir() if entry.is_dir())
+        entries = sorted(entry for entry in Path("/").iterdir() if entry.is_dir() and entry.name not in OWN)
+        self._root = {entry: tuple(_exposed(entry, ())) for entry in entries}
+        self._fixed = ["--unshare-pid", "--unshare-ipc", "--json-status-fd", "3", "--unsetenv", "SHOAL_OWNER"]
+        if os.geteuid() == 0:
+            self._fixed += ["--cap-drop", "ALL"]
+            for capability in CAPABILITIES:
+                self._fixed += ["--cap-add", f"CAP_{capability}"]
 
     @classmethod
     def find(cls, data_directory: Path) -> "Bubblewrap | None":
@@ -90,25 +96,21 @@ class Bubblewrap:
         )
 
     def _options(self, launch: Launch, start: str) -> Iterator[str]:
-        yield from ("--unshare-pid", "--unshare-ipc", "--json-status-fd", "3", "--unsetenv", "SHOAL_OWNER")
         is_networked = launch.network.type in {"Host", "Full"}
+        yield from self._fixed
         if not is_networked:
             yield "--unshare-net"
-        if os.geteuid() == 0:
-            yield from ("--cap-drop", "ALL")
-            for capability in CAPABILITIES:
-                yield from ("--cap-add", f"CAP_{capability}")
         mounts = sorted((*launch.inputs, *launch.outputs), key=lambda mount: mount.target)
         yield from ("--tmpfs", "/")
-        for name in self._root:
-            if name not in OWN:
-                yield from _exposed(Path("/", name), [Path(mount.target) for mount in mounts])
+        targets = [Path(mount.target) for mount in mounts]
+        for entry, options in self._root.items():
+            is_touched = any(entry in target.parents for target in targets)
+            yield from _exposed(entry, targets) if is_touched else options
         yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", TMP)
         if self._data_directory.parts[1:2] not in {(name,) for name in OWN}:
             yield from ("--tmpfs", str(self._data_directory))
-        resolver = Path("/etc/resolv.conf").resolve()
-        if is_networked and resolver.is_relative_to("/run"):
-            yield from ("--ro-bind-try", str(resolver), str(resolver))
+        if is_networked:
+            yield from _resolver()
         for mount in mounts:
             is_writable = mount.is_writable or mount in launch.outputs
             yield from ("--bind" if is_writable else "--ro-bind", str(mount.source), mount.target)
@@ -122,6 +124,13 @@ class Bubblewrap:
             return inside
         is_hidden = Path(path).is_relative_to(self._data_directory) or Path(path).parts[1:2] in {(n,) for n in OWN[2:]}
         return Path(path) if not is_hidden or path == TMP else None
+
+
+def _resolver() -> Iterator[str]:
+    """The machine's name servers, where /etc only links to a file in the hidden /run."""
+    target = Path("/etc/resolv.conf").resolve()
+    if target.is_relative_to("/run"):
+        yield from ("--ro-bind-try", str(target), str(target))
 
 
 def _exposed(path: Path, targets: Sequence[Path]) -> Iterator[str]:

@@ -83,7 +83,7 @@ class DockerEngine:
                 try:
                     container = await self._create(launch, config)
                 except aiodocker.DockerError as error:
-                    if error.status != NOT_FOUND:
+                    if error.status not in (NOT_FOUND, BAD_REQUEST) or await self._images.has(image):
                         raise
                     await self._images.fetch(image)
                     container = await self._create(launch, config)

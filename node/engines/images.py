@@ -19,6 +19,14 @@ class Images:
         self._docker = docker
         self._pulls: dict[str, asyncio.Future[None]] = {}
 
+    async def has(self, image: str) -> bool:
+        """Whether the image is on the node."""
+        try:
+            await self._docker.images.inspect(image)
+        except aiodocker.DockerError:
+            return False
+        return True
+
     async def fetch(self, image: str) -> None:
         """Return when the image is on the node. Those who ask for an image that is being fetched share its fate.
 

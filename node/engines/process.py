@@ -17,6 +17,7 @@ from node.engines.base import EngineError, Handle, Launch, Outcome, Owner
 from node.engines.bubblewrap import Bubblewrap, last_line, read_status
 from node.engines.ending import outcome
 from node.engines.layout import Layout, bare_layout
+from node.engines.ports import Ports, variables
 from node.engines.spawn import spawn
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.ids import ExecutionId
@@ -37,8 +38,9 @@ class ProcessEngine:
 
     name = "process"
 
-    def __init__(self, data_directory: Path, bubblewrap: Bubblewrap | None) -> None:
+    def __init__(self, data_directory: Path, bubblewrap: Bubblewrap | None, ports: Ports | None = None) -> None:
         self._bubblewrap = bubblewrap
+        self._ports = ports or Ports()
         self._groups = cgroup.parent(f"shoal-{hashlib.sha256(bytes(data_directory)).hexdigest()[:12]}")
 
     async def start(self, launch: Launch) -> Handle:
@@ -48,10 +50,16 @@ class ProcessEngine:
             message = f'Network.Type "{launch.network.type}": not possible with the process engine; allowed: {allowed}'
             raise EngineError(Cause.INPUT, message)
         try:
-            layout = self._layout(launch)
-        except (OSError, ParamsError) as error:
-            cause = Cause.INPUT if isinstance(error, ParamsError) else Cause.AGENT
-            raise EngineError(cause, f"{launch.execution_id}: {error}") from error
+            return await self._begin(launch)
+        except BaseException as error:
+            self._ports.give_back(launch.execution_id)
+            if isinstance(error, ParamsError | OSError):
+                cause = Cause.INPUT if isinstance(error, ParamsError) else Cause.AGENT
+                raise EngineError(cause, f"{launch.execution_id}: {error}") from error
+            raise
+
+    async def _begin(self, launch: Launch) -> Handle:
+        layout = self._layout(launch)
         group = self._limit(launch)
         pid = None
         try:
@@ -74,9 +82,12 @@ class ProcessEngine:
 
     def _layout(self, launch: Launch) -> Layout:
         params = process_params(launch.engine)
+        is_networked = launch.network.type in {"Host", "Full"}
+        ports = self._ports.take(launch.execution_id, launch.network.ports if is_networked else ())
         environment = {
             **launch.environment,
             **params.environment,
+            **variables(ports),
             EXECUTION: launch.execution_id,
             OWNER: f"{launch.owner.cluster_id}/{launch.owner.node_id}",
         }
@@ -211,8 +222,9 @@ class ProcessEngine:
         await self.forget(launch, handle)
         return None
 
-    async def forget(self, launch: Launch, handle: Handle) -> None:  # noqa: ARG002 (the protocol's)
-        """Remove its memory cgroup."""
+    async def forget(self, launch: Launch, handle: Handle) -> None:
+        """Remove its memory cgroup, and free its ports."""
+        self._ports.give_back(launch.execution_id)
         group = _group(handle)
         if group is not None:
             cgroup.remove(group)

@@ -58,9 +58,10 @@ def spawn(
 
 
 def _strings(texts: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
-    if any("\0" in text for text in texts):
+    encoded = os.fsencode("\0".join(texts)).split(b"\0") if texts else []
+    if len(encoded) != len(texts):
         raise OSError(errno.EINVAL, "an argument or environment variable contains a NUL character")
-    return (ctypes.c_char_p * (len(texts) + 1))(*(os.fsencode(text) for text in texts), None)
+    return (ctypes.c_char_p * (len(texts) + 1))(*encoded, None)
 
 
 def _call(name: str, *arguments: object) -> None:

@@ -31,6 +31,10 @@ def naptime() -> str:
     return f"{1000 + uuid.uuid4().int % 10**9 / 10**6:.6f}"
 
 
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.mark.parametrize(
     ("script", "code", "cause"),
     [
@@ -347,10 +351,10 @@ async def test_many_at_once_keep_apart(bench: Bench) -> None:
 async def test_no_descriptor_is_left_open(bench: Bench) -> None:
     await bench.run(bench.launch())
     engine = bench.engines[0]
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = descriptors()
     for _ in range(3):
         launch = bench.launch()
         handle = await engine.start(launch)
         await engine.wait(launch, handle)
         await engine.forget(launch, handle)
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
+    assert descriptors() <= before + 2

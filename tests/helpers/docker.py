@@ -9,8 +9,9 @@ import subprocess
 import tarfile
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -111,9 +112,13 @@ def _root() -> bytes:
 
 
 class PrivateEngine:
-    """A Docker engine that shares nothing with the machine's: its tags overwrite nobody's. It has no bridge."""
+    """A Docker engine that shares nothing with the machine's: its tags overwrite nobody's.
+
+    It has a network namespace of its own: one more engine in the machine's would take away the first one's bridge.
+    """
 
     def __init__(self) -> None:
+        self.name = f"shoal-{uuid.uuid4()}"
         self.directory = Path(tempfile.mkdtemp(prefix="shoal-docker-"))
         self.host = f"unix://{self.directory}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
@@ -121,8 +126,18 @@ class PrivateEngine:
     def start(self, *flags: str) -> None:
         """Start it, and return when it answers."""
         place = self.directory
-        command = ["dockerd", "--host", self.host, "--data-root", f"{place}/data", "--exec-root", f"{place}/exec"]
-        command += ["--pidfile", f"{place}/pid", "--bridge", "none", "--iptables=false", "--ip-masq=false"]
+        command = [
+            "unshare",
+            "--net",
+            "dockerd",
+            "--host",
+            self.host,
+            "--data-root",
+            f"{place}/data",
+            "--exec-root",
+            f"{place}/exec",
+        ]
+        command += ["--pidfile", f"{place}/pid", "--iptables=false", "--ip-masq=false"]
         command += [
             "--containerd-namespace",
             place.name,
@@ -139,15 +154,27 @@ class PrivateEngine:
             time.sleep(0.1)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it; with SIGKILL it does not end its containers."""
+        """End it, and the containerd that it started; with SIGKILL its containers go on."""
         assert self._process is not None
         self._process.send_signal(number)
         self._process.wait(30)
+        self._kill("containerd.toml")
+        (self.directory / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+
+    def _kill(self, word: str = "") -> None:
+        """Kill what belongs to this engine, if its command line has the word too."""
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with suppress(OSError):
+                    command = (entry / "cmdline").read_bytes().decode(errors="replace")
+                    if str(self.directory) in command and word in command and int(entry.name) != os.getpid():
+                        os.kill(int(entry.name), signal.SIGKILL)
 
     def remove(self) -> None:
         """End it, and remove all that it left."""
         if self._process is not None and self._process.poll() is None:
             self.end()
+        self._kill()
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in sorted((mount for mount in mounts if mount.startswith(str(self.directory))), reverse=True):
             subprocess.run(["umount", "-l", mount], check=False)
