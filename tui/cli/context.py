@@ -43,12 +43,6 @@ class Context:
 
         return asyncio.run(coroutine)
 
-    def refuse_both(self, output: str | None) -> None:
-        """`--json` and `--output` contradict each other."""
-        if self.wants_json and output:
-            message = f"--json and --output {output} together: use one of them"
-            raise UsageError(message)
-
 
 async def named(client: "OrchestratorClient", job: str, instance_id: str) -> str:
     """What to ask the orchestrator for: `@last` is the newest job that was submitted from here, else the text itself.

@@ -1,7 +1,7 @@
 """How waiting looks: in place on a terminal, one line a change elsewhere, JSON lines for scripts."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -17,17 +17,19 @@ SUMMARY_EVERY = 10.0
 JSON_EVERY = 1.0
 
 
+Failures = Mapping[int, Sequence[FailedAttempt]]
+"""Failed attempts by partition, oldest first."""
+NONE: Failures = {}
+
+
 class Display(Protocol):
     """Shows a job that is waited for. `update` after each change, `tick` a few times a second."""
 
     wants_failures: bool
     """Whether failed attempts are worth asking for."""
 
-    def failures(self, failures: Sequence[FailedAttempt], unnamed: int) -> None:
-        """These attempts failed, and those of `unnamed` further partitions."""
-
-    def update(self, view: JobView, indices: Sequence[int], /) -> None:
-        """These partitions changed."""
+    def update(self, view: JobView, indices: Sequence[int], failures: Failures = NONE, unnamed: int = 0, /) -> None:
+        """These partitions changed; these of their attempts failed, and some of `unnamed` further ones."""
 
     def reason(self, text: str) -> None:
         """Why nothing runs, or that the orchestrator is away; empty = no reason any more."""
@@ -53,28 +55,25 @@ class Lines:
         self.next_summary = time.monotonic() + SUMMARY_EVERY
         self.has_begun = False
 
-    def failures(self, failures: Sequence[FailedAttempt], unnamed: int) -> None:
-        """Tell each."""
-        for failure in failures:
-            self.last[failure.index] = failure
-            self.shown[failure.index] = failure.text()
-            self.output.line(failure.line())
-        if unnamed:
-            self.output.line(f"... and {unnamed} more partitions failed an attempt")
-
-    def update(self, view: JobView, indices: Sequence[int], /) -> None:
-        """Tell what reads differently from before."""
+    def update(self, view: JobView, indices: Sequence[int], failures: Failures = NONE, unnamed: int = 0, /) -> None:
+        """Tell each failure, and what else reads differently from before."""
         if not self.has_begun:
             self.output.line(header(view))
             self.has_begun = True
         self.rate.add(time.monotonic(), view)
-        if view.count > FEW:
-            return
-        for index in indices:
-            text = partition_text(view, index, self.last.get(index))
-            if self.shown.get(index) != text:
-                self.shown[index] = text
-                self.output.line(f"Partition {index}: {text}")
+        for index in indices if view.count <= FEW else failures:
+            for failure in failures.get(index, ()):
+                self.last[index] = failure
+                self._tell(index, failure.text())
+            if view.count <= FEW:
+                self._tell(index, partition_text(view, index, self.last.get(index)))
+        if unnamed:
+            self.output.line(f"... and {unnamed} more partitions failed an attempt")
+
+    def _tell(self, index: int, text: str) -> None:
+        if self.shown.get(index) != text:
+            self.shown[index] = text
+            self.output.line(f"Partition {index}: {text}")
 
     def reason(self, text: str) -> None:
         """Tell it when it changes."""
@@ -105,25 +104,21 @@ class InPlace:
         self.last: dict[int, FailedAttempt] = {}
         self.said = ""
         self.drawn = 0
-        self.is_table = True
         self.next_draw = 0.0
 
     def _is_small(self, view: JobView) -> bool:
         return view.count <= FEW and view.count + 3 <= self.output.size()[1]
 
-    def failures(self, failures: Sequence[FailedAttempt], unnamed: int) -> None:
-        """Remember them; of a big job they go above the bar and stay."""
-        self.last.update((failure.index, failure) for failure in failures)
-        if self.drawn and not self.is_table:
-            lines = [failure.line() for failure in failures]
+    def update(self, view: JobView, indices: Sequence[int], failures: Failures = NONE, unnamed: int = 0, /) -> None:
+        """Draw, unless that was done a moment ago; the next tick will then. Failures of a big job stay above the bar."""
+        self.rate.add(time.monotonic(), view)
+        self.last.update((index, of_one[-1]) for index, of_one in failures.items() if of_one)
+        if (failures or unnamed) and not self._is_small(view):
+            lines = [failure.line() for of_one in failures.values() for failure in of_one]
             if unnamed:
                 lines.append(f"... and {unnamed} more partitions failed an attempt")
             self._replace(lines, keep=True)
-
-    def update(self, view: JobView, indices: Sequence[int], /) -> None:
-        """Draw, unless that was done a moment ago; the next tick will then."""
-        self.rate.add(time.monotonic(), view)
-        if indices and time.monotonic() < self.next_draw:
+        elif indices and time.monotonic() < self.next_draw:
             return
         self._draw(view)
 
@@ -143,8 +138,7 @@ class InPlace:
     def _draw(self, view: JobView) -> None:
         now = time.monotonic()
         self.next_draw = now + 0.1
-        self.is_table = self._is_small(view)
-        if self.is_table:
+        if self._is_small(view):
             lines = [f"Partition {i}: {partition_text(view, i, self.last.get(i))}" for i in range(view.count)]
             lines = [header(view), *lines]
         else:
@@ -174,10 +168,7 @@ class JsonLines:
         self.next_line = 0.0
         self.told: dict[str, int] | None = None
 
-    def failures(self, failures: Sequence[FailedAttempt], unnamed: int) -> None:
-        """Not told: the summary counts them."""
-
-    def update(self, view: JobView, _indices: Sequence[int], /) -> None:
+    def update(self, view: JobView, _indices: Sequence[int], _failures: Failures = NONE, _unnamed: int = 0, /) -> None:
         """The summary, when it changed and it is time."""
         now = time.monotonic()
         if view.summary != self.told and now >= self.next_line:
@@ -201,10 +192,7 @@ class Silent:
 
     wants_failures = False
 
-    def failures(self, failures: Sequence[FailedAttempt], unnamed: int) -> None:
-        """Not told."""
-
-    def update(self, view: JobView, indices: Sequence[int], /) -> None:
+    def update(self, view: JobView, indices: Sequence[int], failures: Failures = NONE, unnamed: int = 0, /) -> None:
         """Not told."""
 
     def reason(self, text: str) -> None:

@@ -40,7 +40,6 @@ class Column:
 
 def show_object(context: Context, value: Any, output: str | None, *, pretty: bool, key: str = "") -> bool:
     """Print one thing as JSON or YAML if that was asked for; with `key` Bacalhau's shape is what is below it."""
-    context.refuse_both(output)
     if context.wants_json:
         context.output.json(value, pretty=pretty)
         return True
@@ -64,7 +63,6 @@ def show_list(
     key: str = "Items",
 ) -> None:
     """Print a list: `--json` the API's `body`, `--output json|yaml` the bare list below its `key`, else the rows."""
-    context.refuse_both(options.output)
     shape = options.output if options.output in ("json", "yaml") else None
     if show_object(context, body, shape, pretty=options.pretty, key=key):
         return

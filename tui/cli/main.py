@@ -47,11 +47,20 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], output: Output) -> int
     try:
         if line.wants_help:
             return _verb_help(line.command, line.path, output)
+        _refuse_both(line)
         settings = load(environ, host=line.host, port=line.port)
         context = Context(settings, output, wants_json=line.wants_json)
         return _invoke(line.command, line.path, line.args, context)
     except SettingsError as error:
         raise UsageError(str(error)) from error
+
+
+def _refuse_both(line: command_line.Line) -> None:
+    """`--json` and `--output` contradict each other, where the latter is no result path."""
+    output = next((word for word in line.args if word == "--" or word.startswith("--output=")), "--")
+    if line.wants_json and output != "--" and line.verb is not None and not line.verb.takes_program:
+        message = f"--json and {output} together: use one of them"
+        raise UsageError(message)
 
 
 def _invoke(command: click.Command, path: Sequence[str], args: Sequence[str], context: Context) -> int:

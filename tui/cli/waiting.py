@@ -68,7 +68,6 @@ class Wait:
             case Snapshot():
                 if len(self.told) != self.view.count:
                     self.told = bytearray(self.view.count)
-                self.display.update(self.view, ())
                 await self._tell(range(self.view.count))
             case Delta(indices):
                 await self._tell(indices)
@@ -80,18 +79,17 @@ class Wait:
                 self.display.reason("")
 
     async def _tell(self, indices: Sequence[int]) -> None:
-        """Show what changed, failed attempts first."""
+        """Show what changed."""
+        failed: list[int] = []
+        failures: dict[int, list[FailedAttempt]] = {}
         if self.display.wants_failures:
             failed = [index for index in indices if self._failed_attempts(index) > self.told[index]]
-            failures: list[FailedAttempt] = []
-            for index in failed[:NAMED_FAILURES]:
-                failures += await self._ask(index)
+            failures = {index: await self._ask(index) for index in failed[:NAMED_FAILURES]}
             for index in failed:
                 self.told[index] = self._failed_attempts(index)
-            self.display.failures(failures, len(failed[NAMED_FAILURES:]))
         if has_begun(self.view) and not self.is_offline:
             self.display.reason("")
-        self.display.update(self.view, indices)
+        self.display.update(self.view, indices, failures, len(failed[NAMED_FAILURES:]))
 
     def _failed_attempts(self, index: int) -> int:
         """How many attempts of a partition have failed, as far as its state tells."""

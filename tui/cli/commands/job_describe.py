@@ -39,7 +39,6 @@ def describe(context: Context, /, job: str, namespace: str, version: int, output
 async def _describe(
     context: Context, job: str, namespace: str, version: int, output: str | None, *, pretty: bool
 ) -> None:
-    context.refuse_both(output)
     async with context.client(namespace) as client:
         wanted = await named(client, job, context.settings.instance_id())
         if output:

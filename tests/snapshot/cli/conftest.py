@@ -1,0 +1,3 @@
+from tests.helpers.cli import api, shoal
+
+__all__ = ["api", "shoal"]
