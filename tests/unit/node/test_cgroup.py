@@ -66,9 +66,10 @@ def test_second_version_limits_memory_and_swap_and_ends_all_at_once(
 ) -> None:
     group, make = root / "e-1", Path.mkdir
 
-    def mkdir(path: Path, *rest: object, **more: object) -> None:
+    def mkdir(path: Path) -> None:
         make(path)
-        files(path, memory__max="max", memory__swap__max="max", memory__oom__group="0")
+        for name in ("memory.max", "memory.swap.max", "memory.oom.group"):
+            (path / name).touch()
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
     cgroup.create(group, 4096)
