@@ -1,5 +1,6 @@
 """Executions on a real agent with the process engine: what they get, how they end, what is reported and stored of them."""
 
+import asyncio
 import base64
 import io
 import tarfile
@@ -102,6 +103,23 @@ async def test_a_timeout_stops_it(orchestrator: FakeOrchestrator, tmp_path: Path
     assert end.run_output.stdout == "begun\n"
     assert end.run_seconds is not None
     assert end.run_seconds < 4
+
+
+async def test_the_first_reason_to_stop_counts_and_the_stubborn_are_killed(
+    orchestrator: FakeOrchestrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.runner.GRACE_SECONDS", 0.7)
+    async with agent(config_of(orchestrator.url, tmp_path)):
+        orchestrator.assign(shell("trap '' TERM; echo begun; while :; do sleep 0.1; done", timeout=1), "e-1")
+        await orchestrator.until(lambda: has_output(tmp_path, "e-1"))
+        await asyncio.sleep(1.4)
+        orchestrator.stop("e-1")
+        await orchestrator.until(lambda: orchestrator.end("e-1"))
+    end = orchestrator.end("e-1")
+    assert end is not None
+    assert end.cause is Cause.TIMEOUT
+    assert end.run_seconds is not None
+    assert end.run_seconds > 1.6
 
 
 async def test_too_much_output_stops_it(orchestrator: FakeOrchestrator, tmp_path: Path) -> None:

@@ -131,9 +131,10 @@ async def test_a_bare_program_that_ended_meanwhile_is_lost(
 
 
 async def test_an_end_that_was_not_acknowledged_is_told_by_the_next_agent(
-    orchestrator: FakeOrchestrator, agents: Agents
+    orchestrator: FakeOrchestrator, agents: Agents, tmp_path: Path
 ) -> None:
-    await agents.start()
+    path = without_bubblewrap(tmp_path)  # then only the journal can tell the exit code
+    await agents.start(path)
     orchestrator.assign(shell("sleep 0.5; echo gone >&2; exit 4"), "e-1")
     await running(orchestrator, "e-1")
     orchestrator.refusal = (503, "Busy", "not now")
@@ -142,7 +143,7 @@ async def test_an_end_that_was_not_acknowledged_is_told_by_the_next_agent(
     await agents.kill()
     orchestrator.refusal = None
     count = len(orchestrator.requests)
-    await agents.start()
+    await agents.start(path)
     await orchestrator.until(lambda: orchestrator.end("e-1"))
     assert orchestrator.requests[count].reports[0].end is not None, "not in the first sync"
     end = orchestrator.end("e-1")
