@@ -263,7 +263,7 @@ class OrchestratorClient:
         self, job: str, index: int, attempt: int, stream: str, *, offset: int = 0, limit: int = 0, grep: str = ""
     ) -> LogRange:
         """A piece of one attempt's log; a negative offset counts from the end."""
-        query = {"stream": stream, "offset": offset, "limit": limit or None, "grep": grep}
+        query: Query = {"stream": stream, "offset": offset, "limit": limit or None, "grep": grep}
         return await self._get(f"{_job(job)}/partitions/{index}/attempts/{attempt}/log", LogRange, query)
 
     # Nodes and the orchestrator itself
