@@ -266,9 +266,13 @@ class SimNode:
 
     def start(self) -> None:
         """Start what waits, in order, as far as there is room."""
+        free = self.free()
         for execution_id, report in self.reports.items():
+            if not report.is_backlog:
+                continue
             need = self.need(execution_id)
-            if report.is_backlog and self.free().holds(need):
+            if free.holds(need):
+                free = free.minus(need)
                 self.started.append(execution_id)
                 self.reports[execution_id] = Report(
                     execution_id=execution_id, state=ExecutionState.RUNNING, need=need, running_ago=0.0
