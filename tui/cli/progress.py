@@ -12,7 +12,7 @@ from tui.feed import JobView
 GLYPHS = {
     "unselected": "-",
     "waiting": "·",
-    "retrying": "✗",
+    "retrying": "↻",
     "assigned": "○",
     "running": "▶",
     "publishing": "▶",

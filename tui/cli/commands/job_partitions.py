@@ -84,7 +84,7 @@ def show_grid(context: Context, view: "JobView") -> None:
     for first in range(0, view.count, width):
         output.line(f"{first:>{label}}  {''.join(signs[first : first + width])}")
     output.line(f"{view.job_state}: {counts(view)}")
-    output.line("✓ completed  ✗ failed or retrying  ▶ running  ○ assigned  · waiting  □ stopped")
+    output.line("✓ completed  ✗ failed  ↻ retrying  ▶ running  ○ assigned  · waiting  □ stopped")
 
 
 async def every_row(client: "OrchestratorClient", job: str, select: str, limit: int = 0) -> "Rows":
