@@ -206,7 +206,6 @@ async def run(cluster: Cluster) -> None:
         for name in ("n1", "n2", "n3"):
             cluster.node(name)
         await wait_until(lambda: cluster.connected() >= {"n1", "n2", "n3"}, 20, "three nodes are connected")
-        await cluster.show("node", "list")
 
         say(
             "eight years of daily weather, one partition a station and year; two fit on a node, the others wait their turn"
