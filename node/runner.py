@@ -140,7 +140,7 @@ class Runner:
         except Exception as error:
             log.exception("execution_broke", execution_id=held.id)
             cut = Stop(cause=Cause.AGENT, message=f"the agent could not go on with it: {error}")
-            await self._halt(held)
+            await self._halt_anyhow(held)
         self._end(held, conclude(held, cut, published))
 
     async def _find_again(self, held: Held) -> None:
@@ -229,6 +229,13 @@ class Runner:
         if held.outcome is None and held.launch is not None and held.handle is not None and engine is not None:
             await engine.stop(held.launch, held.handle, GRACE_SECONDS)
             held.outcome = await engine.wait(held.launch, held.handle)
+
+    async def _halt_anyhow(self, held: Held) -> None:
+        """Stop the engine of an execution that broke, if that can be done."""
+        try:
+            await self._halt(held)
+        except Exception:
+            log.exception("execution_not_stopped", execution_id=held.id)
 
     def _last_look(self, held: Held, cut: Stop | None) -> Stop | None:
         """See how long the output became; what cut the execution short, its output included."""

@@ -33,6 +33,7 @@ def shell(
     number: int = 1,
     *,
     cpu: str = "1",
+    memory: str = "",
     timeout: int = 0,
     publisher: str = "",
     env: dict[str, str] | None = None,
@@ -49,7 +50,7 @@ def shell(
         env=env or {},
         input_sources=inputs,
         result_paths=results,
-        resources=ResourcesConfig(cpu=cpu),
+        resources=ResourcesConfig(cpu=cpu, memory=memory),
         network=NetworkConfig(type="None"),
         timeouts=TimeoutConfig(execution_timeout=timeout),
     )
