@@ -20,7 +20,6 @@ from orchestrator.app import create_app
 from orchestrator.config import Config, ConfigError, read_config
 from orchestrator.contract.ids import NodeId
 from orchestrator.errors import OrchestratorError
-from orchestrator.logbook import Logbook
 from orchestrator.reactor import Reactor
 from orchestrator.results import Results
 from orchestrator.routes.backend import Backend
@@ -85,9 +84,8 @@ async def run(config: Config, store: Store, listener: socket.socket) -> None:
     node_id = await asyncio.to_thread(identity, directory)
     reactor = Reactor(store, node_id, lease=config.lease, fence=config.fence)
     await reactor.start()
-    logbook = Logbook(directory / "logs", store, lambda execution_id: backend.followed(execution_id))
     results = await Results.open(directory / "results", config.max_result)
-    backend = Backend(reactor, logbook, results, node_id)
+    backend = Backend(reactor, directory / "logs", results, node_id)
     server = Server(server_config(backend))
     loop = asyncio.get_running_loop()
 

@@ -17,7 +17,7 @@ from litestar.types import HTTPResponseStartEvent, Message, Scope
 
 from orchestrator.contract.api import MAX_BODY, ErrorEnvelope
 from orchestrator.errors import InvalidJobError, InvalidRequestError, OrchestratorError
-from orchestrator.routes import agents, auth, health, jobs, listing, nodes
+from orchestrator.routes import agents, auth, health, jobs, listing, logs, nodes, partitions, reasons, results, watch
 from orchestrator.routes.backend import VERSION, Backend
 from orchestrator.routes.wire import HttpRequest
 
@@ -41,6 +41,17 @@ HANDLERS = [
     listing.list_history,
     listing.list_executions,
     listing.list_results,
+    results.get_result,
+    partitions.get_partitions,
+    partitions.get_partition,
+    partitions.retry_partitions,
+    partitions.stop_partitions,
+    reasons.list_failures,
+    reasons.explain,
+    watch.watch_job,
+    logs.get_log,
+    logs.no_socket,
+    logs.stream_logs,
     nodes.list_nodes,
     nodes.get_node,
     agents.sync,

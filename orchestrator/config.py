@@ -78,7 +78,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m orchestrator", description="The orchestrator of a Shoal cluster.", allow_abbrev=False)
+    parser = Parser(
+        prog="python -m orchestrator", description="The orchestrator of a Shoal cluster.", allow_abbrev=False
+    )
     for name, (meaning, shape) in NAMES.items():
         parser.add_argument("--" + name.replace("_", "-"), dest=name, metavar=shape, help=meaning)
     return parser

@@ -168,7 +168,7 @@ async def put_log(
     if stream not in tuple(Stream):
         message = f"log stream: found {stream!r}, allowed: {', '.join(Stream)}"
         raise InvalidRequestError(message)
-    place = query(request, LogQueryString)
+    place = query(request.query_params, LogQueryString)
     execution = await own_execution(backend, request, node_id, execution_id)
     size = await backend.logbook.append(
         execution.id,

@@ -111,7 +111,9 @@ def public_key(der: bytes) -> tuple[int, int]:
         raise ValueError(message)
     numbers = int.from_bytes(modulus, "big"), int.from_bytes(exponent, "big")
     if numbers[0].bit_length() > MOST_BITS or not 2 < numbers[1] < 2**31 or numbers[0].bit_length() < 1024:
-        message = f"found {numbers[0].bit_length()} bits and exponent {numbers[1] % 2**64}, allowed: 1024 to {MOST_BITS} bits"
+        message = (
+            f"found {numbers[0].bit_length()} bits and exponent {numbers[1] % 2**64}, allowed: 1024 to {MOST_BITS} bits"
+        )
         raise ValueError(message)
     return numbers
 

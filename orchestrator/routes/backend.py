@@ -2,6 +2,7 @@
 
 import secrets
 from collections import Counter
+from pathlib import Path
 
 from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.ids import ExecutionId, NodeId, Timestamp
@@ -28,9 +29,9 @@ VERSION = BuildVersion(
 class Backend:
     """One orchestrator as its routes see it. `follow_ends` has to run beside the reactor."""
 
-    def __init__(self, reactor: Reactor, logbook: Logbook, results: Results, node_id: NodeId) -> None:
+    def __init__(self, reactor: Reactor, logs: Path, results: Results, node_id: NodeId) -> None:
         self.reactor = reactor
-        self.logbook = logbook
+        self.logbook = Logbook(logs, reactor.store, self.followed)
         self.results = results
         self.started = reactor.clock.now()
         self.info = info_of(node_id)

@@ -5,11 +5,21 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.response import Redirect
 
-from orchestrator.errors import StoreError
+from orchestrator.errors import OrchestratorError
 from orchestrator.routes.backend import VERSION, Backend
 from orchestrator.routes.wire import HttpRequest, answer
 
 AUTH_METHODS = {"ClientKey": {"Type": "challenge"}}
+
+
+class EndingError(OrchestratorError):
+    """The process is about to end."""
+
+    status = 503
+    code = "ServiceUnavailable"
+
+    def __init__(self) -> None:
+        super().__init__("the orchestrator is about to end")
 
 
 @get(["/", "/version"], status_code=301, include_in_schema=False)
@@ -28,7 +38,7 @@ async def livez(request: HttpRequest) -> Response[bytes]:
 async def readyz(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
     """The process takes jobs."""
     if backend.is_closing:
-        raise StoreError("orchestrator", "is about to end")
+        raise EndingError
     return await answer(request, {"Status": "OK"})
 
 

@@ -116,7 +116,7 @@ def in_namespace(job: Any, namespace: str) -> Any:
 @get("/api/v1/orchestrator/jobs")
 async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes] | Stream:
     """Jobs, oldest first; `include=summary` adds the counts of each one's partitions."""
-    asked = query(request, ListQuery)
+    asked = query(request.query_params, ListQuery)
     offset = 0
     if asked.next_token:
         try:
@@ -172,7 +172,7 @@ def selector_of(labels: tuple[str, ...]) -> LabelSelector | None:
 @get("/api/v1/orchestrator/jobs/{job_id:str}")
 async def get_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Response[bytes]:
     """One job, with its history and executions where they are asked for."""
-    asked = query(request, GetQuery)
+    asked = query(request.query_params, GetQuery)
     entry = await backend.reactor.entry(job_id, asked.namespace)
     job = await version_of(backend, entry, job_id, asked.job_version)
     content = b'{"Job":' + msgspec.json.encode(job)
@@ -198,7 +198,7 @@ async def version_of(backend: Backend, entry: JobEntry, wanted: str, version: in
 @delete("/api/v1/orchestrator/jobs/{job_id:str}", status_code=200)
 async def stop_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Response[bytes]:
     """Stop a job."""
-    asked, named = await body(request, StopRequest), query(request, NameQuery)
+    asked, named = await body(request, StopRequest), query(request.query_params, NameQuery)
     reason = asked.reason or (named.reason if named.reason != "None" else "")
     entry = await backend.reactor.entry(job_id, asked.namespace or named.namespace)
 
@@ -214,7 +214,6 @@ async def stop_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDe
 @get("/api/v1/orchestrator/jobs/{job_id:str}/versions")
 async def list_versions(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
     """All versions of a job, ascending."""
-    entry = await backend.reactor.entry(job_id, query(request, NameQuery).namespace)
+    entry = await backend.reactor.entry(job_id, query(request.query_params, NameQuery).namespace)
     records = await backend.reactor.store.versions(entry.id)
     return stream(msgspec.json.encode(record.job) for record in records)
-

@@ -71,7 +71,7 @@ async def list_history(
     request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
 ) -> Response[bytes]:
     """A page of a job's history. The token is empty only when the job has ended and all was read."""
-    asked = query(request, HistoryQueryString)
+    asked = query(request.query_params, HistoryQueryString)
     kind = asked.event_type.lower()
     if kind not in EVENT_TYPES:
         message = f"event_type: found {asked.event_type!r}, allowed: all, job or execution"
@@ -122,7 +122,7 @@ async def first_history(backend: Backend, job: Job) -> HistoryList:
 @get("/api/v1/orchestrator/jobs/{job_id:str}/executions")
 async def list_executions(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
     """Executions of a job, each with its job."""
-    asked = query(request, ExecutionsQuery)
+    asked = query(request.query_params, ExecutionsQuery)
     entry = await backend.reactor.entry(job_id, asked.namespace)
     version = asked.job_version or (0 if asked.all_job_versions else entry.record.job.version)
     order = asked.order_by.lower()
@@ -166,7 +166,7 @@ def with_job(record: ExecutionRecord, job: bytes) -> bytes:
 @get("/api/v1/orchestrator/jobs/{job_id:str}/results")
 async def list_results(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
     """Where the results of a job are: one item a completed partition that has published any, in their order."""
-    entry = await backend.reactor.entry(job_id, query(request, ExecutionsQuery).namespace)
+    entry = await backend.reactor.entry(job_id, query(request.query_params, ExecutionsQuery).namespace)
     rows = await backend.reactor.store.partitions(entry.id, entry.record.job.version)
     accepted = [row.accepted for row in rows if row.accepted]
     found: list[ExecutionRecord] = []

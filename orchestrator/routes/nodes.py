@@ -45,7 +45,7 @@ class NodesQuery(msgspec.Struct, frozen=True, kw_only=True):
 @get("/api/v1/orchestrator/nodes")
 async def list_nodes(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
     """All nodes."""
-    asked = query(request, NodesQuery)
+    asked = query(request.query_params, NodesQuery)
     if asked.order_by not in ORDERS:
         message = "invalid order_by"
         raise InvalidRequestError(message, hint=f"one of: {', '.join(word for word in ORDERS if word)}")

@@ -180,7 +180,7 @@ def row_of(entry: JobEntry, index: int, state: int, last: ExecutionRecord | None
     )
 
 
-def attempt_of(record: ExecutionRecord, accepted: str) -> Attempt:
+def attempt_of(record: ExecutionRecord, *, is_accepted: bool) -> Attempt:
     """One execution of a partition."""
     is_lost = record.state is ExecutionState.FAILED and record.cause in LOST
     return Attempt(
@@ -194,6 +194,6 @@ def attempt_of(record: ExecutionRecord, accepted: str) -> Attempt:
         exit_code=record.exit_code,
         cause=str(record.cause or ""),
         message=record.message if record.state.is_terminal else "",
-        is_accepted=record.id == accepted,
+        is_accepted=is_accepted,
         log_truncated=record.log_truncated,
     )

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response
+from litestar.datastructures import MultiDict
 from litestar.enums import MediaType
 from litestar.response import Stream
 
@@ -43,10 +44,10 @@ class Envelope(Spec, frozen=True, kw_only=True):
     idempotency_token: str = ""
 
 
-def query(request: HttpRequest, into: type[T]) -> T:
+def query(sent: MultiDict[str], into: type[T]) -> T:
     """The query of a request. Empty values are absent, `-` in a key is `_`. Raises InvalidRequestError."""
     given: dict[str, list[str]] = {}
-    for key, value in request.query_params.multi_items():
+    for key, value in sent.multi_items():
         if value:
             given.setdefault(key.lower().replace("-", "_"), []).append(value)
     return checked(*decode_request(given, into, is_query=True))

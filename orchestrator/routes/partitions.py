@@ -1,0 +1,239 @@
+"""Partitions of a job: the packed grid, rows, one with its attempts; retry and stop of a selection."""
+
+import sys
+from array import array
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from msgspec import Meta
+
+from orchestrator.contract.api import PagingToken
+from orchestrator.contract.execution import ExecutionState
+from orchestrator.contract.partitions import ActionResult, Grid, PartitionDetail, PartitionState, Row, Rows
+from orchestrator.core.cluster import JobEntry
+from orchestrator.core.commands import Acted, Reply, Retry, StopPartitions
+from orchestrator.core.model import NEVER, ExecutionRecord
+from orchestrator.errors import InvalidRequestError, OrchestratorError, PartitionNotFoundError
+from orchestrator.routes.backend import Backend
+from orchestrator.routes.views import attempt_of, next_token, rfc3339, row_of, state_byte, summary_of
+from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, query, token_of
+from orchestrator.selection import parse, ranges_of, select
+from orchestrator.store.base import ExecutionQuery
+
+PAGE = 1000
+MOST_ROWS = 10_000
+"""Rows of a page: unless asked for, and at most."""
+
+
+class CountChangedError(OrchestratorError):
+    """The selection takes another number of partitions than it did when it was counted; nothing was done."""
+
+    status = 409
+    code = "CountChanged"
+    component = "JobStore"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"the partitions have changed since they were counted: there are {count} now",
+            hint="count again and repeat",
+            details={"Count": str(count)},
+        )
+
+
+class PartitionsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of which partitions. Without `select`: the packed grid."""
+
+    namespace: str = ""
+    select: str = ""
+    limit: Annotated[int, Meta(ge=0, le=MOST_ROWS)] = 0
+    next_token: str = ""
+
+
+class RetryRequest(Envelope, frozen=True, kw_only=True):
+    """Body of a retry."""
+
+    select: str
+    include_completed: bool = False
+    dry_run: bool = False
+
+
+class StopPartitionsRequest(Envelope, frozen=True, kw_only=True):
+    """Body of a stop of partitions."""
+
+    select: str
+    reason: str = ""
+    dry_run: bool = False
+
+
+@get("/api/v1/orchestrator/jobs/{job_id:str}/partitions")
+async def get_partitions(
+    request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
+) -> Response[bytes]:
+    """The packed grid of a job, or with `select` rows of some of its partitions."""
+    asked = query(request.query_params, PartitionsQuery)
+    entry = await backend.reactor.entry(job_id, asked.namespace)
+    if not asked.select:
+        return await answer(request, grid_of(backend, entry))
+    first = token_offset(asked.next_token)
+    limit = asked.limit or PAGE
+    selection = parse(asked.select)
+    indices = await select(backend.reactor.store, entry, backend.stopping(entry), selection, backend.now())
+    rest = [index for index in indices if index >= first]
+    page = rest[:limit]
+    token = next_token(limit, rest[limit]) if len(rest) > limit else ""
+    return await answer(request, Rows(next_token=token, items=tuple(await rows_of(backend, entry, page))))
+
+
+def token_offset(text: str) -> int:
+    """The index at which a page of partitions begins. Raises InvalidRequestError."""
+    try:
+        return PagingToken.decode(text).offset if text else 0
+    except ValueError as error:
+        raise InvalidRequestError(str(error)) from error
+
+
+async def rows_of(backend: Backend, entry: JobEntry, indices: Sequence[int]) -> list[Row]:
+    """Partitions as text."""
+    job = entry.record.job
+    last = {
+        record.index: record for record in await backend.reactor.store.last_executions(job.id, job.version, indices)
+    }
+    cluster = backend.reactor.cluster
+    return [row_of(entry, index, state_byte(cluster, entry, index), last.get(index)) for index in indices]
+
+
+def grid_of(backend: Backend, entry: JobEntry) -> Grid:
+    """All partitions of a job, packed."""
+    job = entry.record.job
+    stopping = backend.stopping(entry)
+    return Grid(
+        cursor=backend.cursor(),
+        job_id=job.id,
+        job_version=job.version,
+        count=job.count,
+        states=entry.packed_states(stopping),
+        attempts=saturated(entry.attempts),
+        nodes=little_endian(entry.nodes),
+        node_ids=tuple(entry.node_ids),
+        summary=summary_of(entry, stopping),
+        job_state=job.state.state_type,
+        job_message=job.state.message,
+    )
+
+
+def saturated(numbers: Sequence[int]) -> bytes:
+    """A byte a number, at most 255."""
+    try:
+        return bytes(iter(numbers))
+    except ValueError:
+        return bytes(min(number, 255) for number in numbers)
+
+
+def little_endian(numbers: "array[int]") -> bytes:
+    """Numbers as they lie in memory on a little-endian machine."""
+    if sys.byteorder == "big":
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
+@get("/api/v1/orchestrator/jobs/{job_id:str}/partitions/{index:int}")
+async def get_partition(
+    request: HttpRequest, job_id: FromPath[str], index: FromPath[int], backend: NamedDependency[Backend]
+) -> Response[bytes]:
+    """One partition with all its attempts."""
+    entry = await backend.reactor.entry(job_id, query(request.query_params, PartitionsQuery).namespace)
+    job = entry.record.job
+    records = await attempts_of(backend, entry, index)
+    accepted = accepted_of(entry, index, records)
+    state = state_byte(backend.reactor.cluster, entry, index)
+    due = entry.due.get(index, NEVER)
+    detail = PartitionDetail(
+        job_id=job.id,
+        job_version=job.version,
+        partition=row_of(entry, index, state, records[-1] if records else None),
+        attempts=tuple(attempt_of(record, is_accepted=record is accepted) for record in records),
+        retry_at=rfc3339(due) if due > backend.now() else "",
+    )
+    return await answer(request, detail)
+
+
+def accepted_of(entry: JobEntry, index: int, attempts: Sequence[ExecutionRecord]) -> ExecutionRecord | None:
+    """Of the attempts of a partition, oldest first: the one whose success was accepted."""
+    if entry.states[index] != PartitionState.COMPLETED:
+        return None
+    return next((one for one in reversed(attempts) if one.state is ExecutionState.COMPLETED), None)
+
+
+async def attempts_of(backend: Backend, entry: JobEntry, index: int) -> list[ExecutionRecord]:
+    """The attempts of a partition, oldest first. Raises PartitionNotFoundError."""
+    check_index(entry, index)
+    wanted = ExecutionQuery(job_id=entry.id, version=entry.record.job.version, index=index)
+    return sorted(await backend.reactor.store.executions(wanted), key=lambda record: record.attempt)
+
+
+def check_index(entry: JobEntry, index: int) -> None:
+    """Raises PartitionNotFoundError for a partition that the job does not have."""
+    count = entry.record.job.count
+    if not 0 <= index < count:
+        raise PartitionNotFoundError(entry.id, index, count)
+
+
+@put("/api/v1/orchestrator/jobs/{job_id:str}/partitions/retry", status_code=200)
+async def retry_partitions(
+    request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
+) -> Response[bytes]:
+    """Queue the failed and stopped partitions of a selection again."""
+    asked = await body(request, RetryRequest, is_strict=True)
+    entry = await backend.reactor.entry(job_id, asked.namespace)
+    command = Retry(
+        job_id=entry.id,
+        partitions=await ranges(backend, entry, asked.select),
+        include_completed=asked.include_completed,
+        is_dry_run=asked.dry_run,
+    )
+    return await act(request, backend, command, asked)
+
+
+@put("/api/v1/orchestrator/jobs/{job_id:str}/partitions/stop", status_code=200)
+async def stop_partitions(
+    request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
+) -> Response[bytes]:
+    """Stop the unfinished partitions of a selection."""
+    asked = await body(request, StopPartitionsRequest, is_strict=True)
+    entry = await backend.reactor.entry(job_id, asked.namespace)
+    command = StopPartitions(
+        job_id=entry.id,
+        partitions=await ranges(backend, entry, asked.select),
+        reason=asked.reason,
+        is_dry_run=asked.dry_run,
+    )
+    return await act(request, backend, command, asked)
+
+
+async def ranges(backend: Backend, entry: JobEntry, text: str) -> tuple[range, ...]:
+    """The partitions that a selection takes. Raises InvalidRequestError; an empty one is refused, too."""
+    if not text.strip():
+        message = "Select: found nothing, allowed: a selection such as failed, 3-9 or all"
+        raise InvalidRequestError(message)
+    return ranges_of(await select(backend.reactor.store, entry, backend.stopping(entry), parse(text), backend.now()))
+
+
+async def act(
+    request: HttpRequest, backend: Backend, command: Retry | StopPartitions, asked: RetryRequest | StopPartitionsRequest
+) -> Response[bytes]:
+    """Carry out an action on partitions; what was only counted is not kept."""
+
+    def encoded(reply: Reply) -> bytes:
+        assert isinstance(reply, Acted)
+        result = ActionResult(
+            count=reply.count, by_state=reply.by_state, cursor=backend.cursor(), evaluation_id=reply.evaluation_id
+        )
+        return msgspec.json.encode(result)
+
+    token = "" if asked.dry_run else token_of(request, asked.idempotency_token)
+    return await answer(request, await backend.reactor.carry_out_once(command, token, encoded))

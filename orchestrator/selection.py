@@ -1,0 +1,175 @@
+"""A selection to index ranges, from what is in memory and, where it asks for more, from the store.
+
+Also the groups of failures: a selection may name them.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from orchestrator.contract.execution import Cause
+from orchestrator.contract.ids import SECOND, Timestamp
+from orchestrator.contract.partitions import NO_NODE, STOPPING
+from orchestrator.contract.selection import Fact, Selection
+from orchestrator.core.cluster import JobEntry
+from orchestrator.core.model import NEVER, ExecutionRecord
+from orchestrator.errors import InvalidRequestError
+from orchestrator.store.base import Store
+
+SLICE = 2000
+"""Partitions that are looked at between two looks at other work."""
+PAGE = 500
+"""Partitions whose executions are read from the store at a time."""
+OF_LAST = frozenset({Fact.DURATION, Fact.EXIT})
+OF_FAILURE = frozenset({Fact.CAUSE, Fact.GROUP, Fact.MESSAGE})
+
+_PATH = re.compile(r"(?:[A-Za-z]:)?(?:\.{0,2}[/\\][\w.\-@+~]+){1,}[/\\]?")
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+_HEX = re.compile(r"\b(?:0x[0-9a-f]+|(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{6,})\b", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+MOST_TEXT = 200
+"""Characters of a message that a group is known by."""
+
+
+class Known(msgspec.Struct, kw_only=True):
+    """What is known of one partition, as `Selection.test` asks for it."""
+
+    index: int
+    state: int
+    node: str
+    attempt: int
+    now: Timestamp
+    last: ExecutionRecord | None = None
+    failure: ExecutionRecord | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its last execution ran, or has been running."""
+        if self.last is None or self.last.started == NEVER:
+            return None
+        end = self.last.finished if self.last.finished != NEVER else self.now
+        return (end - self.last.started) / SECOND
+
+    @property
+    def cause(self) -> str:
+        """Why its last failed execution failed."""
+        return str(self.failure.cause or "") if self.failure else ""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of its last execution."""
+        return self.last.exit_code if self.last else None
+
+    @property
+    def group(self) -> str:
+        """Id of its failure group."""
+        return group_of(self.failure) if self.failure else ""
+
+    @property
+    def message(self) -> str:
+        """What its last failed execution said."""
+        return self.failure.message if self.failure else ""
+
+    @property
+    def inputs(self) -> str:
+        """Names of its input objects: nodes do not report them."""
+        return ""
+
+
+def parse(text: str) -> Selection:
+    """A selection; `all` and empty text take every partition. Raises InvalidRequestError that names the piece."""
+    try:
+        selection = Selection.parse("" if text.strip().lower() == "all" else text)
+    except ValueError as error:
+        raise InvalidRequestError(str(error)) from error
+    if Fact.INPUT in selection.needs:
+        message = "selection: 'input~': the names of input objects are not known"
+        raise InvalidRequestError(message, hint="select by index, state, node, cause, exit, group or err~TEXT")
+    return selection
+
+
+async def select(
+    store: Store, entry: JobEntry, stopping: Iterable[int], selection: Selection, now: Timestamp
+) -> list[int]:
+    """The partitions of a job that a selection takes, ascending."""
+    job = entry.record.job
+    if not selection.terms:
+        return list(range(job.count))
+    packed = Selection(terms=tuple(term for term in selection.terms if Selection(terms=(term,)).is_packed))
+    halted = frozenset(stopping)
+    found: list[int] = []
+    for begin in range(0, job.count, SLICE):
+        page = range(begin, min(job.count, begin + SLICE))
+        found += [index for index in page if packed.test(known_of(entry, index, halted, now))]
+        await asyncio.sleep(0)
+    if selection.is_packed:
+        return found
+    return await _with_executions(store, entry, halted, selection, found, now)
+
+
+async def _with_executions(
+    store: Store,
+    entry: JobEntry,
+    halted: frozenset[int],
+    selection: Selection,
+    candidates: Sequence[int],
+    now: Timestamp,
+) -> list[int]:
+    job = entry.record.job
+    failures: Mapping[int, ExecutionRecord] = {}
+    if selection.needs & OF_FAILURE:
+        failures = {record.index: record for record in await store.last_failures(job.id, job.version)}
+    found: list[int] = []
+    for begin in range(0, len(candidates), PAGE):
+        page = candidates[begin : begin + PAGE]
+        last: Mapping[int, ExecutionRecord] = {}
+        if selection.needs & OF_LAST:
+            last = {record.index: record for record in await store.last_executions(job.id, job.version, page)}
+        for index in page:
+            known = known_of(entry, index, halted, now)
+            known.last, known.failure = last.get(index), failures.get(index)
+            if selection.test(known):
+                found.append(index)
+        await asyncio.sleep(0)
+    return found
+
+
+def known_of(entry: JobEntry, index: int, stopping: frozenset[int], now: Timestamp) -> Known:
+    """What memory knows of a partition."""
+    node = entry.nodes[index]
+    return Known(
+        index=index,
+        state=entry.states[index] | (STOPPING if index in stopping else 0),
+        node=entry.node_ids[node] if node != NO_NODE else "",
+        attempt=entry.attempts[index],
+        now=now,
+    )
+
+
+def ranges_of(indices: Sequence[int]) -> tuple[range, ...]:
+    """Ascending indices as ranges."""
+    ranges: list[range] = []
+    for index in indices:
+        if ranges and ranges[-1].stop == index:
+            ranges[-1] = range(ranges[-1].start, index + 1)
+        else:
+            ranges.append(range(index, index + 1))
+    return tuple(ranges)
+
+
+def normalised(message: str) -> str:
+    """The last line of a message without what differs from partition to partition: paths, ids, numbers."""
+    line = next((line.strip() for line in reversed(message.splitlines()) if line.strip()), "")[:MOST_TEXT]
+    for pattern, word in ((_UUID, "ID"), (_PATH, "PATH"), (_HEX, "ID"), (_NUMBER, "N")):
+        line = pattern.sub(word, line)
+    return line
+
+
+def group_of(failure: ExecutionRecord) -> str:
+    """The id of the group that a failure belongs to: stable over restarts and jobs."""
+    cause = failure.cause or Cause.AGENT
+    text = f"{cause}\n{failure.exit_code}\n{normalised(failure.message)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
