@@ -33,13 +33,13 @@ GROUPS_SHOWN = 5
 class Wait:
     """One wait for one job. `run` returns when the job has ended."""
 
-    def __init__(self, client: OrchestratorClient, job: str, display: Display) -> None:
+    def __init__(self, client: OrchestratorClient, job: str, display: Display, told: bytes) -> None:
         self.client = client
         self.job = job
         self.display = display
         self.view = JobView()
-        self.told = bytearray()
-        """Ordinal of the last attempt of each partition whose failure was told."""
+        self.told = bytearray(told)
+        """Ordinal of the last attempt of each partition whose failure was told, or is an old story."""
         self.is_offline = False
         self.next_question = 0.0
 
@@ -66,8 +66,7 @@ class Wait:
     async def _take(self, event: Snapshot | Delta | Offline | Online) -> None:
         match event:
             case Snapshot():
-                if len(self.told) != self.view.count:
-                    self.told = bytearray(self.view.count)
+                self.told = self.told.ljust(self.view.count, b"\0")
                 await self._tell(range(self.view.count))
             case Delta(indices):
                 await self._tell(indices)
@@ -149,14 +148,16 @@ async def wait_for(
     patience: float,
     progress: Output | None = None,
     is_quiet: bool = False,
+    told: bytes = b"",
 ) -> ExitCode:
     """Wait for a job, showing it on `progress` (stdout unless given), and say how it ended; returns the exit code.
 
-    `patience` in seconds, 0 = none; over: exit 124. `is_quiet` shows only the end, on stderr.
+    `patience` in seconds, 0 = none; over: exit 124. `is_quiet` shows only the end, on stderr. `told` = up to
+    which attempt of each partition failures are an old story.
     Ctrl-C leaves the job running and names the verb that goes on waiting.
     """
     output = progress or (Output(sys.stderr) if is_quiet else context.output)
-    waiting = Wait(client, job, _display(context, None if is_quiet else output))
+    waiting = Wait(client, job, _display(context, None if is_quiet else output), told)
     try:
         async with asyncio.timeout(patience or None):
             view = await waiting.run()

@@ -107,6 +107,7 @@ async def _retry(context: Context, job: str, namespace: str, request: Request) -
     async with context.client(namespace) as client:
         wanted = await named(client, job, context.settings.instance_id())
         select, with_completed = request.select or "failed", request.include_completed
+        grid = await client.grid(wanted)
         result = await client.retry_partitions(wanted, select, include_completed=with_completed, dry_run=True)
         if not request.dry_run and result.count:
             _confirm(result.count, f"run {counted(result.count, 'partition')} again", yes=request.yes)
@@ -116,12 +117,11 @@ async def _retry(context: Context, job: str, namespace: str, request: Request) -
             return ExitCode.OK
         from tui.cli.waiting import wait_for
 
-        grid = await client.grid(wanted)
         if context.wants_json:
             context.output.json({"JobID": grid.job_id, "Warnings": []})
         else:
             _tell(context, "running again", result, select)
-        return await wait_for(context, client, grid.job_id, patience=request.wait_timeout_secs)
+        return await wait_for(context, client, grid.job_id, patience=request.wait_timeout_secs, told=grid.attempts)
 
 
 def _confirm(count: int, action: str, *, yes: bool) -> None:

@@ -29,7 +29,8 @@ async def _wait(context: Context, job: str, namespace: str, patience: float) -> 
         grid = await client.grid(wanted)
         if context.wants_json:
             context.output.json({"JobID": grid.job_id, "Warnings": []})
-        return await wait_for(context, client, grid.job_id, patience=patience)
+        old = bytes(max(number - 1, 0) for number in grid.attempts)
+        return await wait_for(context, client, grid.job_id, patience=patience, told=old)
 
 
 @click.command()
