@@ -145,6 +145,10 @@ class Agent:
         """Whether there is no work here."""
         return all(held.phase is Phase.ENDED for held in self._held.values())
 
+    def unheard(self) -> None:
+        """A sync failed: whoever waits for the last one waits in vain."""
+        self._settled.set()
+
     def apply(self, response: SyncResponse) -> None:
         """Make the node as the answer wants it."""
         self._note(response)
@@ -356,7 +360,11 @@ class Agent:
         await self._until(self.is_idle, STOPPING_SECONDS)
         if self._ended_by is None:
             self.session.changed()
-            await self._until(lambda: not self._held and self._info_seq < 0, LAST_WORD_SECONDS)
+            await self._until(self._is_said, LAST_WORD_SECONDS)
+
+    def _is_said(self) -> bool:
+        """Whether the orchestrator knows how all ended, or cannot be told."""
+        return self.session.is_failing or (not self._held and self._info_seq < 0)
 
     async def _until(self, holds: Callable[[], bool], seconds: float) -> None:
         """Wait until `holds`, which only an end, a forgotten execution or an answer can bring about, or for `seconds`."""

@@ -39,6 +39,9 @@ class Truth(Protocol):
     def apply(self, response: SyncResponse) -> None:
         """Make the node as the answer wants it."""
 
+    def unheard(self) -> None:
+        """A sync failed; the next follows."""
+
     def is_idle(self) -> bool:
         """Whether there is no work here that a wrong orchestrator should not end."""
 
@@ -70,6 +73,11 @@ class Session:
         self._not_before = 0.0
         self._wake = asyncio.Event()
         self._trouble = ""
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last sync that came back failed."""
+        return self._failures > 0
 
     @property
     def is_granted(self) -> bool:
@@ -164,4 +172,5 @@ class Session:
         delay = min(longest, FIRST_BACKOFF * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
         self._failures += 1
         self._is_dirty = True
+        self._truth.unheard()
         self._not_before = max(self._not_before, asyncio.get_running_loop().time() + delay)

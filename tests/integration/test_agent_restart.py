@@ -164,7 +164,7 @@ async def test_what_the_journal_does_not_know_is_removed(orchestrator: FakeOrche
     await agents.start()
     await orchestrator.until(lambda: not programs_of("e-1"))
     await orchestrator.until(lambda: not list((agents.directory / "executions").iterdir()))
-    assert "strangers_removed" in agents.log()
+    await orchestrator.until(lambda: "strangers_removed" in agents.log())
 
 
 async def test_told_to_end_it_stops_its_work_and_reports_it_lost(
