@@ -143,7 +143,7 @@ class InPlace:
             lines = [header(view), *lines]
         else:
             left = "" if view.is_terminal else f"; {self.rate.left(now, view)}"
-            lines = [header(view), f"{bar(view, 30)} {counts(view)}{left}"]
+            lines = [header(view), f"{bar(view, 20)} {counts(view)}{left}"]
         if self.said:
             lines.append(printable(self.said))
         self._replace(lines)

@@ -30,10 +30,20 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             return report(error, as_json=as_json)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a bug of ours is told in one line too
+        return report(bug(error, environ), as_json=as_json)
     except BrokenPipeError:
         _close_stdout()
         return ExitCode.CLOSED
     return code
+
+
+def bug(error: Exception, environ: Mapping[str, str]) -> CommandError:
+    """What is said of an error that nobody foresaw. With SHOAL_DEBUG set its traceback is shown."""
+    if environ.get("SHOAL_DEBUG"):
+        raise error
+    message = f"this is a mistake in shoal: {type(error).__name__}: {error}"
+    return CommandError(message, ExitCode.FAILED, code="Bug", hint="SHOAL_DEBUG=1 shows where; please report it")
 
 
 def _run(argv: Sequence[str], environ: Mapping[str, str], output: Output) -> int:
@@ -67,6 +77,8 @@ def _invoke(command: click.Command, path: Sequence[str], args: Sequence[str], co
     """Run the verb; its return value is the exit code, None = 0."""
     try:
         code = command.main(args=list(args), prog_name=" ".join(("shoal", *path)), standalone_mode=False, obj=context)
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
     except click.ClickException as error:
         hint = f"see: {' '.join(('shoal', *path))} --help"
         raise UsageError(error.format_message(), hint=hint) from error

@@ -1,4 +1,5 @@
 import json
+import signal
 import subprocess
 import sys
 
@@ -6,7 +7,7 @@ import httpx
 import pytest
 
 from tests.helpers.cli import Shoal
-from tests.helpers.fake_api import EVIL, JOBS, FakeApi, grid_of
+from tests.helpers.fake_api import EVIL, JOBS, FakeApi, Held, grid_of
 
 ONE = f"{JOBS}/[^/]+"
 
@@ -126,6 +127,28 @@ def test_waiting_times_out_with_124(api: FakeApi, shoal: Shoal) -> None:
     done = shoal("job", "wait", "x", "--wait-timeout-secs", "0.3")
     assert done.code == 124
     assert "shoal job wait j-1111" in done.err
+
+
+def test_ctrl_c_leaves_the_job_running_and_names_the_verb_that_waits_on(api: FakeApi, shoal: Shoal) -> None:
+    api.on("GET", f"{ONE}/partitions", grid_of([4]))
+
+    def interrupted(_: httpx.Request) -> httpx.Response:
+        signal.raise_signal(signal.SIGINT)
+        return httpx.Response(200, stream=Held())
+
+    api.on("GET", f"{ONE}/watch", interrupted)
+    done = shoal("job", "wait", "x")
+    assert done.code == 130
+    assert "shoal job wait j-1111" in done.err
+    assert not [request for request in api.requests if request.method != "GET"]
+
+
+def test_a_mistake_of_ours_is_told_without_a_traceback(api: FakeApi, shoal: Shoal) -> None:
+    api.on("GET", JOBS, ZeroDivisionError("oops"))
+    done = shoal("job", "list")
+    assert (done.code, done.out) == (1, "")
+    assert "ZeroDivisionError: oops" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_reader_that_went_away_ends_it_silently() -> None:

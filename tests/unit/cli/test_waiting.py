@@ -141,7 +141,7 @@ def test_a_big_job_is_a_bar_on_a_terminal() -> None:
     stream = io.StringIO()
     display = InPlace(Output(stream, is_terminal=True, width=120))
     display.update(view_of([S.COMPLETED] * 50 + [S.FAILED] * 10 + [S.RUNNING] * 40), ())
-    assert "[" + "#" * 15 + "xxx" + "." * 12 + "]" in stream.getvalue()
+    assert "[" + "#" * 10 + "xx" + "." * 8 + "]" in stream.getvalue()
     assert "50 of 100 completed, 10 failed, 40 running; time left unknown" in stream.getvalue()
 
 
