@@ -61,25 +61,28 @@ def main() -> int:
 
 
 async def serve(config: Config) -> None:
-    """Run the orchestrator until it is told to end.
+    """Run the orchestrator until SIGTERM or SIGINT.
 
     Raises StartError, StoreError where the store fails, StorageError, OSError for a data directory that cannot be used.
     """
-    directory = config.data_dir
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
     listener = listen(config.host, config.port)
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store: Store = MemoryStore() if config.store == "memory" else await SqliteStore.open(directory)
+        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store: Store = MemoryStore() if config.store == "memory" else await SqliteStore.open(config.data_dir)
         try:
-            await run(config, store, listener)
+            await run(config, store, listener, ending)
         finally:
             await store.close()
     finally:
         listener.close()
 
 
-async def run(config: Config, store: Store, listener: socket.socket) -> None:
-    """Run reactor and server on an open store and a bound socket until SIGTERM or SIGINT."""
+async def run(config: Config, store: Store, listener: socket.socket, ending: asyncio.Event) -> None:
+    """Run reactor and server on an open store and a bound socket until `ending` is set. Raises as `serve` does."""
     directory = config.data_dir
     node_id = await asyncio.to_thread(identity, directory)
     reactor = Reactor(store, node_id, lease=config.lease, fence=config.fence)
@@ -87,21 +90,17 @@ async def run(config: Config, store: Store, listener: socket.socket) -> None:
     results = await Results.open(directory / "results", config.max_result)
     backend = Backend(reactor, directory / "logs", results, node_id)
     server = Server(server_config(backend))
-    loop = asyncio.get_running_loop()
-
-    def end(reason: signal.Signals) -> None:
-        log.info("ending", signal=reason.name)
-        backend.close()
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end, number)
     try:
         async with asyncio.TaskGroup() as tasks:
             work = [tasks.create_task(reactor.run()), tasks.create_task(backend.follow_ends())]
+            serving = tasks.create_task(server.serve(sockets=[listener]))
             host, port = listener.getsockname()[:2]
             log.info("listening", url=f"http://{host}:{port}", id=node_id, data_dir=str(directory), store=config.store)
-            await server.serve(sockets=[listener])
+            await ending.wait()
+            log.info("ending")
+            backend.close()
+            server.should_exit = True
+            await serving
             for task in work:
                 task.cancel()
     except ExceptionGroup as broken:
