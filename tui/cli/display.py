@@ -132,7 +132,8 @@ class InPlace:
 
     def close(self, view: JobView) -> None:
         """Draw for the last time; what follows is written below."""
-        self.said = ""
+        if view.is_terminal:
+            self.said = ""
         self._draw(view)
 
     def _draw(self, view: JobView) -> None:

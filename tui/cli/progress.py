@@ -57,7 +57,9 @@ def why(cause: str, exit_code: int | None, message: str) -> str:
     if exit_code is not None and cause in (Cause.EXIT, Cause.SIGNAL):
         head = f"{'exit' if cause == Cause.EXIT else 'signal, exit'} {exit_code}"
     message = printable(message.strip())
-    return f"{head}: {message}" if message else head
+    if message in ("", f"exit code {exit_code}"):
+        return head
+    return f"{head}: {message}"
 
 
 def failed_attempts(index: int, attempts: tuple[Attempt, ...], told: int, *, is_failed: bool) -> list[FailedAttempt]:

@@ -132,7 +132,8 @@ class Stack:
                 message = f"{child.name} ended with {_ending(code)}: {child.last_words()}"
                 exit_code = ExitCode.USAGE if code == USAGE else ExitCode.FAILED
                 raise CommandError(message, exit_code, hint=f"its log: {child.log}")
-            note(f"{child.name} ended with {_ending(code)} ({child.last_words()}); starting it again in {pause:.1f} s")
+            why = f" ({child.last_words()})" if code > 0 else ""
+            note(f"{child.name} ended with {_ending(code)}{why}; starting it again in {pause:.1f} s")
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -165,6 +165,7 @@ def test_a_failure_that_is_small_is_still_seen_in_the_bar() -> None:
     [
         ("exit", 7, "boom\n", "exit 7: boom"),
         ("exit", 127, "", "exit 127"),
+        ("exit", 3, "exit code 3", "exit 3"),
         ("signal", 137, "Killed", "signal, exit 137: Killed"),
         ("oom", 137, "memory limit exceeded", "oom: memory limit exceeded"),
         ("node_lost", None, "", "node_lost"),

@@ -68,9 +68,10 @@ async def _partitions(
                 show_grid(context, view)
                 return
         rows = await every_row(client, wanted, select or EVERY, limit or 0)
-        show_rows(context, rows, options)
         if select and not rows.items and not context.wants_json and options.output is None:
             context.output.line(f"0 partitions match {printable(select)!r}")
+            return
+        show_rows(context, rows, options)
 
 
 def show_grid(context: Context, view: "JobView") -> None:
