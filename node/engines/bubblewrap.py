@@ -1,7 +1,7 @@
 """A sandbox for host programs: the machine's files read-only, own /tmp, processes and network, inputs and results in place.
 
 bubblewrap leaves the exit code in a file (`--json-status-fd`), so that an agent that was away while the program ended still
-learns it. Hence no `--die-with-parent`; and the pid namespace ends with its first process, so nothing gets away.
+learns it. Hence no `--die-with-parent`; all that a program started is in its pid namespace, which ends with its first process.
 """
 
 import os

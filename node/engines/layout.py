@@ -1,6 +1,7 @@
 """How a program is called: what is executed, with which arguments and environment, and where it finds its files."""
 
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -77,9 +78,13 @@ def find_program(name: str, search: str, directory: Path, locate: Callable[[str]
     problem = EngineError(Cause.EXIT, f"{name}: no such program" + ("" if "/" in name else f" in PATH {search}"), 127)
     for candidate in candidates:
         place = locate(candidate)
-        if place is None or not place.exists():
+        try:
+            mode = place.stat().st_mode if place is not None else None
+        except OSError:
+            mode = None
+        if place is None or mode is None:
             continue
-        if place.is_file() and os.access(place, os.X_OK):
+        if stat.S_ISREG(mode) and os.access(place, os.X_OK):
             return candidate
         problem = EngineError(Cause.EXIT, f"{name}: {candidate} is not an executable file", 126)
     raise problem

@@ -14,18 +14,23 @@ from pathlib import Path
 
 from node.engines import cgroup, procfs
 from node.engines.base import EngineError, Handle, Launch, Outcome, Owner
-from node.engines.bubblewrap import Bubblewrap, last_line, read_status
+from node.engines.bubblewrap import Bubblewrap, Status, last_line, read_status
 from node.engines.ending import outcome
 from node.engines.layout import Layout, bare_layout
 from node.engines.ports import Ports, variables
 from node.engines.spawn import spawn
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.ids import ExecutionId
-from orchestrator.contract.params import ParamsError, process_params
+from orchestrator.contract.job import SpecConfig
+from orchestrator.contract.params import ParamsError, ProcessParams, process_params
 
 EXECUTION, OWNER = "BACALHAU_EXECUTION_ID", "SHOAL_OWNER"
-SAMPLE = 1.0
-"""Seconds between looks at the memory of an execution whose limit the kernel does not keep."""
+FIRST_LOOK, SAMPLE = 0.1, 1.0
+"""Seconds until an execution's memory is limited (a cgroup costs more than a short program), and between looks at it
+where the kernel does not keep the limit.
+"""
+SWEEP = 1.0
+"""Seconds until what ended bare programs left is looked for."""
 KILLED, NOT_STARTED = 137, 1
 """Exit codes: of a program that was killed; of a bubblewrap that wrote none down, because it could not start the program."""
 OURS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
@@ -41,6 +46,10 @@ class ProcessEngine:
     def __init__(self, data_directory: Path, bubblewrap: Bubblewrap | None, ports: Ports | None = None) -> None:
         self._bubblewrap = bubblewrap
         self._ports = ports or Ports()
+        self._own: set[int] = set()  # children not reaped yet: their pids cannot be others'
+        self._left: set[ExecutionId] = set()  # ended, but what they put into sessions of its own may go on
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._parsed: tuple[SpecConfig, ProcessParams] | None = None
         self._groups = cgroup.parent(f"shoal-{hashlib.sha256(bytes(data_directory)).hexdigest()[:12]}")
 
     async def start(self, launch: Launch) -> Handle:
@@ -50,38 +59,27 @@ class ProcessEngine:
             message = f'Network.Type "{launch.network.type}": not possible with the process engine; allowed: {allowed}'
             raise EngineError(Cause.INPUT, message)
         try:
-            return await self._begin(launch)
-        except BaseException as error:
+            return self._begin(launch)
+        except (EngineError, ParamsError, OSError) as error:
             self._ports.give_back(launch.execution_id)
             if isinstance(error, ParamsError | OSError):
                 cause = Cause.INPUT if isinstance(error, ParamsError) else Cause.AGENT
                 raise EngineError(cause, f"{launch.execution_id}: {error}") from error
             raise
 
-    async def _begin(self, launch: Launch) -> Handle:
+    def _begin(self, launch: Launch) -> Handle:
         layout = self._layout(launch)
-        group = self._limit(launch)
-        pid = None
-        try:
-            pid = self._spawn(launch, layout)
-            if group is not None and not await asyncio.to_thread(cgroup.enter, group, pid):
-                group = None  # then wait() keeps the limit
-        except BaseException:
-            if pid is not None:
-                await asyncio.shield(self._kill(launch.execution_id, pid, group))
-                _reap(pid)
-            if group is not None:
-                cgroup.remove(group)
-            raise
+        pid = self._spawn(launch, layout)
+        self._own.add(pid)
         facts = {"pid": str(pid), "started": procfs.start_time(pid) or "", "boot": procfs.boot_id()}
-        if group is not None:
-            facts["group"] = str(group)
         if layout.status is not None:
             facts["sandbox"] = "bubblewrap"
         return Handle(facts=facts)
 
     def _layout(self, launch: Launch) -> Layout:
-        params = process_params(launch.engine)
+        if self._parsed is None or self._parsed[0] is not launch.engine:  # the same for all partitions of a job
+            self._parsed = launch.engine, process_params(launch.engine)
+        params = self._parsed[1]
         is_networked = launch.network.type in {"Host", "Full"}
         ports = self._ports.take(launch.execution_id, launch.network.ports if is_networked else ())
         environment = {
@@ -95,17 +93,6 @@ class ProcessEngine:
         if self._bubblewrap is None:
             return bare_layout(launch, arguments, environment, params.working_directory)
         return self._bubblewrap.layout(launch, arguments, environment, params.working_directory)
-
-    def _limit(self, launch: Launch) -> Path | None:
-        """The execution's memory cgroup, or None: no limit, or wait() keeps it."""
-        if not launch.need.memory or self._groups is None:
-            return None
-        group = self._groups / launch.execution_id
-        try:
-            cgroup.create(group, launch.need.memory)
-        except OSError:
-            return None
-        return group
 
     def _spawn(self, launch: Launch, layout: Layout) -> int:
         status = None
@@ -132,18 +119,25 @@ class ProcessEngine:
 
     async def wait(self, launch: Launch, handle: Handle) -> Outcome:
         """Wait for the end of the program; what it left running is ended with it."""
-        pid, group = int(handle.facts["pid"]), _group(handle)
+        pid = int(handle.facts["pid"])
         is_over = await self._ended(launch, handle)
+        group = self._group(launch)
         is_sandboxed = "sandbox" in handle.facts
-        code = read_status(launch.directory).exit_code if is_sandboxed else None
+        status = read_status(launch.directory) if is_sandboxed else Status()
+        code = status.exit_code
+        if status.child_pid is not None:
+            await _end_sandbox(launch, status.child_pid)
         if not is_sandboxed and _is_child(pid):
             _end_session(pid)
+            self._sweep_later(launch.execution_id)
         elif code is None:
             await self._kill(launch.execution_id, None, group)
-        if group is not None and cgroup.members(group):
-            await self._kill(launch.execution_id, None, group)
-        is_over = is_over or (group is not None and cgroup.has_exceeded(group))
+        if group is not None:
+            if cgroup.members(group):
+                await self._kill(launch.execution_id, None, group)
+            is_over = is_over or cgroup.has_exceeded(group)
         own = _reap(pid)
+        self._own.discard(pid)
         if code is None and own == NOT_STARTED and is_sandboxed and not is_over:
             return Outcome(exit_code=126, cause=Cause.EXIT, message=f"cannot be run: {last_line(launch.stderr)}")
         code = own if code is None else code
@@ -154,28 +148,70 @@ class ProcessEngine:
 
     async def _ended(self, launch: Launch, handle: Handle) -> bool:
         """Return when the leader has ended: whether its memory had to be limited from here."""
-        descriptor = _open(handle)
+        descriptor = self._open(handle)
         if descriptor is None:
             return False
-        is_sampled = bool(launch.need.memory) and "group" not in handle.facts
-        pid, is_over = int(handle.facts["pid"]), False
+        pid, limit = int(handle.facts["pid"]), launch.need.memory
+        is_over, pause = False, FIRST_LOOK if limit else None
         try:
             while True:
                 try:
-                    async with asyncio.timeout(SAMPLE if is_sampled and not is_over else None):
+                    async with asyncio.timeout(pause):
                         await _readable(descriptor)
                         return is_over
                 except TimeoutError:
-                    is_over = await asyncio.to_thread(procfs.memory, pid, launch.need.memory) > launch.need.memory
+                    is_kept = await asyncio.to_thread(self._limit, launch, pid)
+                    is_over = await asyncio.to_thread(procfs.memory, pid, limit) > limit
                     if is_over:
-                        await self._kill(launch.execution_id, pid, None)
+                        await self._kill(launch.execution_id, pid, self._group(launch))
+                    pause = None if is_kept or is_over else SAMPLE
         finally:
             os.close(descriptor)
 
+    def _limit(self, launch: Launch, pid: int) -> bool:
+        """Have the kernel limit the memory of a running execution, from now on. False = it cannot. Blocks."""
+        if self._groups is None:
+            return False
+        group = self._groups / launch.execution_id
+        if group.exists():
+            return True
+        try:
+            cgroup.create(group, launch.need.memory)
+        except OSError:
+            return False
+        return cgroup.enter(group, pid)
+
+    def _group(self, launch: Launch) -> Path | None:
+        """The memory cgroup of an execution, if it has one."""
+        if not launch.need.memory or self._groups is None:
+            return None
+        group = self._groups / launch.execution_id
+        return group if group.exists() else None
+
+    def _open(self, handle: Handle) -> int | None:
+        """A pidfd of the process that the handle names, None when that is gone."""
+        pid = int(handle.facts["pid"])
+        descriptor = _pidfd(pid)
+        if descriptor is not None and pid not in self._own and not _is_there(handle):
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def _sweep_later(self, execution: ExecutionId) -> None:
+        """End what a bare program left in sessions of their own: a look at all processes of the machine, so one a second."""
+        self._left.add(execution)
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+
+    def _sweep(self) -> None:
+        left, self._left, self._sweeper = self._left, set(), None
+        found = procfs.started_with(EXECUTION)
+        procfs.send((pid for pid, environment in found.items() if environment[EXECUTION] in left), signal.SIGKILL)
+
     async def stop(self, launch: Launch, handle: Handle, grace: float) -> None:
         """SIGTERM to each of its processes, after `grace` seconds SIGKILL to what is left, wherever it went."""
-        descriptor = _open(handle)
-        pid, group = int(handle.facts["pid"]), _group(handle)
+        descriptor = self._open(handle)
+        pid, group = int(handle.facts["pid"]), self._group(launch)
         if descriptor is not None:
             try:
                 found = await asyncio.to_thread(self._members, launch.execution_id, pid, group)
@@ -210,22 +246,20 @@ class ProcessEngine:
 
     async def adopt(self, launch: Launch, handle: Handle | None) -> Handle | None:
         """Go on with what runs, or has ended and left its exit code; else end what is left of it."""
-        if handle is None:
-            await self._kill(launch.execution_id, None, None)
-            if self._groups is not None:
-                cgroup.remove(self._groups / launch.execution_id)
-            return None
-        has_told = "sandbox" in handle.facts and read_status(launch.directory).exit_code is not None
-        if has_told or (_is_there(handle) and procfs.is_alive(int(handle.facts["pid"]))):
-            return handle
-        await self._kill(launch.execution_id, None, _group(handle))
-        await self.forget(launch, handle)
+        if handle is not None:
+            has_told = "sandbox" in handle.facts and read_status(launch.directory).exit_code is not None
+            if has_told or (_is_there(handle) and procfs.is_alive(int(handle.facts["pid"]))):
+                return handle
+        group = self._group(launch)
+        await self._kill(launch.execution_id, None, group)
+        if group is not None:
+            cgroup.remove(group)
         return None
 
-    async def forget(self, launch: Launch, handle: Handle) -> None:
+    async def forget(self, launch: Launch, handle: Handle) -> None:  # noqa: ARG002 (the protocol's)
         """Remove its memory cgroup, and free its ports."""
         self._ports.give_back(launch.execution_id)
-        group = _group(handle)
+        group = self._group(launch)
         if group is not None:
             cgroup.remove(group)
 
@@ -242,26 +276,16 @@ class ProcessEngine:
         return strangers
 
     async def close(self) -> None:
-        """Nothing to give up."""
-
-
-def _group(handle: Handle) -> Path | None:
-    return Path(handle.facts["group"]) if "group" in handle.facts else None
+        """End what ended programs left; the others go on."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweep()
 
 
 def _is_there(handle: Handle) -> bool:
     """Whether the very process that the handle names is still there, running or not yet reaped."""
     facts = handle.facts
     return facts["boot"] == procfs.boot_id() and procfs.start_time(int(facts["pid"])) == facts["started"]
-
-
-def _open(handle: Handle) -> int | None:
-    """A pidfd of the process that the handle names, None when that is gone."""
-    descriptor = _pidfd(int(handle.facts["pid"]))
-    if descriptor is not None and not _is_there(handle):
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 def _pidfd(pid: int) -> int | None:
@@ -297,6 +321,13 @@ def _is_child(pid: int) -> bool:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
         return False
+
+
+async def _end_sandbox(launch: Launch, first: int) -> None:
+    """End what is left in a sandbox whose monitor has ended: with its first process all others end."""
+    if procfs.is_started_with(first, EXECUTION, launch.execution_id):
+        procfs.send([first], signal.SIGKILL)
+        await _gone(first)
 
 
 def _end_session(pid: int) -> None:

@@ -65,21 +65,34 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def started_with(name: str, value: str) -> dict[int, dict[str, str]]:
-    """The living processes, other than this one, that were started with the environment variable, and their environments."""
-    wanted = os.fsencode(f"\0{name}={value}\0")
+def started_with(name: str, value: str | None = None) -> dict[int, dict[str, str]]:
+    """The living processes, other than this one, that were started with the environment variable, and their environments.
+
+    `value` None = with any value.
+    """
+    wanted = os.fsencode(f"\0{name}=" if value is None else f"\0{name}={value}\0")
     found = {}
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
-        try:
-            content = b"\0" + Path(entry.path, "environ").read_bytes()
-        except OSError:
-            continue
+        content = _environment(int(entry.name))
         if wanted in content:
             pairs = (line.partition("=") for line in os.fsdecode(content).split("\0"))
             found[int(entry.name)] = {key: text for key, sign, text in pairs if sign}
     return found
+
+
+def is_started_with(pid: int, name: str, value: str) -> bool:
+    """Whether the process lives and was started with the environment variable."""
+    return os.fsencode(f"\0{name}={value}\0") in _environment(pid)
+
+
+def _environment(pid: int) -> bytes:
+    """Its environment at its start, a NUL before and after each variable; empty when it has ended or is not ours to see."""
+    try:
+        return b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
 
 
 def memory(pid: int, limit: int) -> int:
