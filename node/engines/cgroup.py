@@ -104,10 +104,10 @@ def remove(group: Path) -> None:
         group.rmdir()
 
 
-def sweep(place: Path) -> None:
-    """Remove the groups without processes: an agent that was killed leaves them."""
+def sweep(place: Path, mark: str) -> None:
+    """Remove the groups without processes whose names begin with `mark`: an agent that was killed leaves them."""
     with contextlib.suppress(OSError):
-        for group in place.iterdir():
-            if group.is_dir() and not members(group):
+        for group in place.glob(f"{mark}-*"):
+            if not members(group):
                 with contextlib.suppress(OSError):
                     group.rmdir()

@@ -50,7 +50,8 @@ class ProcessEngine:
         self._left: set[ExecutionId] = set()  # ended, but what they put into sessions of its own may go on
         self._sweeper: asyncio.TimerHandle | None = None
         self._parsed: tuple[SpecConfig, ProcessParams] | None = None
-        self._groups = cgroup.parent(f"shoal-{hashlib.sha256(bytes(data_directory)).hexdigest()[:12]}")
+        self._mark = hashlib.sha256(bytes(data_directory)).hexdigest()[:12]
+        self._groups = cgroup.parent("shoal")
 
     async def start(self, launch: Launch) -> Handle:
         """Start the program. Causes: EXIT with 127 or 126, INPUT for a network that a process cannot have."""
@@ -172,7 +173,7 @@ class ProcessEngine:
         """Have the kernel limit the memory of a running execution, from now on. False = it cannot. Blocks."""
         if self._groups is None:
             return False
-        group = self._groups / launch.execution_id
+        group = self._place(self._groups, launch)
         if group.exists():
             return True
         try:
@@ -185,8 +186,12 @@ class ProcessEngine:
         """The memory cgroup of an execution, if it has one."""
         if not launch.need.memory or self._groups is None:
             return None
-        group = self._groups / launch.execution_id
+        group = self._place(self._groups, launch)
         return group if group.exists() else None
+
+    def _place(self, groups: Path, launch: Launch) -> Path:
+        """Its name tells the agent: so what an agent that was killed left can be told from what others use."""
+        return groups / f"{self._mark}-{launch.execution_id}"
 
     def _open(self, handle: Handle) -> int | None:
         """A pidfd of the process that the handle names, None when that is gone."""
@@ -272,7 +277,7 @@ class ProcessEngine:
         for execution in strangers:
             await self._kill(execution, None, None)
         if self._groups is not None:
-            cgroup.sweep(self._groups)
+            cgroup.sweep(self._groups, self._mark)
         return strangers
 
     async def close(self) -> None:

@@ -170,3 +170,22 @@ async def test_another_boot_or_a_reused_pid_is_not_taken_for_it(tmp_path: Path) 
     await engine.stop(launch, handle, 0)
     assert (await engine.wait(launch, handle)).cause is Cause.SIGNAL
     await bench.close()
+
+
+@pytest.mark.parametrize("kind", ["bare", "bubblewrap"])
+async def test_no_memory_group_is_left(kind: str, tmp_path: Path) -> None:
+    bench = Bench(kind, tmp_path)
+    engine = await bench.engine()
+    assert isinstance(engine, ProcessEngine)
+    if engine._groups is None:
+        pytest.skip("no memory cgroups here")
+    groups = engine._groups
+    launch = bench.launch("echo begun; sleep 1000", memory=2**27)
+    handle = await bench.started_by_a_dead_agent(launch, lambda: any(groups.glob(f"*-{launch.execution_id}")))
+    assert await engine.adopt(launch, handle) is not None
+    await engine.stop(launch, handle, 0)
+    await engine.wait(launch, handle)
+    (group,) = groups.glob(f"*-{launch.execution_id}")
+    await engine.remove_strangers(bench.owner, frozenset())
+    assert not group.exists()
+    await bench.close()
