@@ -98,6 +98,9 @@ async def _run(config: Config, node_id: NodeId, journal: Journal, output_limit: 
     engines = Engines(config.engines, directory)
     try:
         await engines.look()
+        if engines.missing and (config.engines or not engines.present):
+            hint = "" if config.engines else "start a Docker engine, or give --engines process"
+            log.warning("engines_missing", engines=",".join(engines.missing), hint=hint)
         capacity = await asyncio.to_thread(find_capacity, directory, config.capacity)
         sources: list[InputSource] = [InlineSource()]
         if config.allow_paths:

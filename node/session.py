@@ -153,8 +153,10 @@ class Session:
             log.info("orchestrator_reached", orchestrator=self._uplink.orchestrator)
         self._trouble = ""
         self._failures = 0
-        if response.seq <= self._taken or boot_seconds() - sent > response.lease_seconds:
-            log.info("answer_too_late", seq=response.seq, taken=self._taken)
+        if response.seq <= self._taken:
+            return
+        if boot_seconds() - sent > response.lease_seconds:
+            log.warning("answer_after_its_lease", seq=response.seq, lease_seconds=response.lease_seconds)
             return
         self._taken = response.seq
         self._cluster_id = response.cluster_id

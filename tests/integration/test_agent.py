@@ -179,6 +179,50 @@ async def test_a_log_that_nobody_takes_is_reported_as_truncated(orchestrator: Fa
     assert len(end.tails[0].content) == 16384
 
 
+async def test_a_log_that_is_not_stored_in_time_is_reported_as_truncated(
+    orchestrator: FakeOrchestrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.shipping.AT_THE_END_SECONDS", 0.5)
+    orchestrator.log_status = 503
+    state, end = await run(orchestrator, tmp_path, shell("head -c 50000 /dev/zero"))
+    assert (state, end.log_truncated) == (ExecutionState.COMPLETED, True)
+
+
+async def test_a_log_waits_for_an_orchestrator_in_trouble(orchestrator: FakeOrchestrator, tmp_path: Path) -> None:
+    orchestrator.log_status = 503
+    async with agent(config_of(orchestrator.url, tmp_path)):
+        orchestrator.assign(shell("head -c 50000 /dev/zero"), "e-1")
+        await orchestrator.until(lambda: state_of(orchestrator, "e-1") is ExecutionState.PUBLISHING)
+        orchestrator.log_status = 200
+        await orchestrator.until(lambda: orchestrator.end("e-1"))
+    end = orchestrator.end("e-1")
+    assert end is not None
+    assert not end.log_truncated
+    assert len(orchestrator.logs["e-1", "out"]) == 50_000 - 16_384
+
+
+async def test_only_the_end_of_a_very_long_log_is_stored(
+    orchestrator: FakeOrchestrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.streams.KEPT_BYTES", 10_000)
+    _, end = await run(orchestrator, tmp_path, shell("head -c 50000 /dev/zero | tr '\\0' x"))
+    assert end.log_truncated
+    log = orchestrator.logs["e-1", "out"]
+    begin = 50_000 - 16_384 - 10_000
+    assert bytes(log) == b"\0" * begin + b"x" * 10_000
+
+
+async def test_ends_with_much_log_are_told_over_several_syncs(
+    orchestrator: FakeOrchestrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.agent.MOST_TAIL_BYTES", 1)
+    async with agent(config_of(orchestrator.url, tmp_path, cpu=8)):
+        for number in range(8):
+            orchestrator.assign(shell("echo out"), f"e-{number}")
+        await orchestrator.until(lambda: len(orchestrator.ends) == 8)
+    assert max(sum(report.end is not None for report in sync.reports) for sync in orchestrator.requests) == 1
+
+
 async def test_stop_ends_it_and_is_reported_as_cancelled(orchestrator: FakeOrchestrator, tmp_path: Path) -> None:
     async with agent(config_of(orchestrator.url, tmp_path)):
         orchestrator.assign(shell("echo begun; sleep 60"), "e-1")

@@ -114,6 +114,23 @@ async def test_what_ended_while_the_agent_was_away_is_told_as_it_ended(
     assert (end.exit_code, end.cause) == (0, None)
 
 
+@needs_bubblewrap
+async def test_a_log_goes_on_where_the_agent_before_stopped(orchestrator: FakeOrchestrator, agents: Agents) -> None:
+    await agents.start()
+    orchestrator.assign(shell("head -c 40000 /dev/zero; sleep 1.5; head -c 30000 /dev/zero"), "e-1", is_followed=True)
+    await orchestrator.until(lambda: len(orchestrator.logs.get(("e-1", "out"), b"")) == 40_000)
+    await agents.kill()
+    await agents.start()
+    await orchestrator.until(lambda: orchestrator.end("e-1"))
+    end = orchestrator.end("e-1")
+    assert end is not None
+    assert len(orchestrator.logs["e-1", "out"]) >= 70_000 - 16_384
+    tail = end.tails[0] if end.tails else None
+    assert tail is None or tail.offset + len(tail.content) == 70_000
+    assert tail is not None or len(orchestrator.logs["e-1", "out"]) == 70_000
+    assert not end.log_truncated
+
+
 async def test_a_bare_program_that_ended_meanwhile_is_lost(
     orchestrator: FakeOrchestrator, agents: Agents, tmp_path: Path
 ) -> None:
