@@ -99,7 +99,8 @@ class Cluster:
     def connected(self) -> set[str]:
         """Names of the nodes whose lease holds."""
         nodes = self.get("/api/v1/orchestrator/nodes").get("Nodes", [])
-        return {node["Info"]["NodeID"] for node in nodes if node["Connection"] == "CONNECTED"}
+        infos = [node["Info"] for node in nodes if node["Connection"] == "CONNECTED"]
+        return {info["NodeID"] for info in infos if info["NodeType"] == "Compute"}
 
     def running_on(self, job: str, node: str) -> list[str]:
         """Ids of the executions of a job that run on a node, as the orchestrator sees it."""
@@ -205,7 +206,7 @@ async def run(cluster: Cluster) -> None:
         await wait_until(cluster.is_ready, 20, "the orchestrator is ready")
         for name in ("n1", "n2", "n3"):
             cluster.node(name)
-        await wait_until(lambda: cluster.connected() >= {"n1", "n2", "n3"}, 20, "three nodes are connected")
+        await wait_until(lambda: cluster.connected() == {"n1", "n2", "n3"}, 20, "three nodes are connected")
 
         say(
             "eight years of daily weather, one partition a station and year; two fit on a node, the others wait their turn"

@@ -153,8 +153,8 @@ class Cluster:
 
     def connected(self) -> set[str]:
         """Names of the nodes whose lease holds."""
-        nodes = self.get(NODES)["Nodes"]
-        return {node["Info"]["NodeID"] for node in nodes if node["Connection"] == "CONNECTED"}
+        nodes = [node["Info"] for node in self.get(NODES)["Nodes"] if node["Connection"] == "CONNECTED"]
+        return {info["NodeID"] for info in nodes if info["NodeType"] == "Compute"}
 
     # Requests
 
@@ -204,7 +204,7 @@ class Cluster:
 
         return wait_until(ended, within, f"{job_id} has ended")
 
-    def rows(self, job_id: str, select: str = "0-") -> list[dict[str, Any]]:
+    def rows(self, job_id: str, select: str = "all") -> list[dict[str, Any]]:
         """Rows of the selected partitions."""
         rows: list[dict[str, Any]] = []
         token = ""
