@@ -190,6 +190,8 @@ class NodeEntry(msgspec.Struct, kw_only=True):
     """Needs of all that its last sync named as started and neither publishing nor ended, whatever we think of them."""
     backlog: frozenset[ExecutionId] = frozenset()
     """Assigned beyond its room, or said by the node to wait."""
+    backlog_due: Timestamp = NEVER
+    """When its backlog is looked at next."""
     silent_stops: dict[ExecutionId, int] = {}
     """Executions that should stop and that the node does not name, with the first sync of this session that did not."""
     reserved_for: JobId = JobId("")

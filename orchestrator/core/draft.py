@@ -145,15 +145,17 @@ class Draft:
 
     def placeable(self, job_id: JobId) -> Iterator[PartitionRecord]:
         """Partitions that may be placed now: those this batch made wait first, then the others, ascending."""
-        rows = self._rows.get(job_id, {})
-        for index, row in sorted(rows.items()):
+        left = {index for index, execution in self._live.get(job_id, {}).items() if not execution}
+        changed = left | self._rows.get(job_id, {}).keys()
+        for index in sorted(changed):
+            row = self.row(job_id, index)
             if row.state in HUNGRY and row.retry_due <= self.now and not self.live(job_id, index):
                 yield row
         if job_id in self._untouched:
             return  # where the others stand is only in the arrays after `put`: they are for the next batch
         entry = self.entry(job_id)
         for index in entry.waiting(self.now):
-            if index not in rows and not self.live(job_id, index):
+            if index not in changed and not self.live(job_id, index):
                 yield entry.row(index)
 
     def mean_run(self, job_id: JobId) -> float:
@@ -377,7 +379,7 @@ class Draft:
             Happening(
                 job_id=job_id,
                 seq=seq,
-                job_version=self.job(job_id).job.version,
+                job_version=execution.job_version if execution else self.job(job_id).job.version,
                 level=Level.EXECUTION if execution else Level.JOB,
                 execution_id=execution.id if execution else ExecutionId(""),
                 index=execution.index if execution else -1,

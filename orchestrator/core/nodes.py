@@ -13,6 +13,7 @@ from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.draft import Draft
 from orchestrator.core.model import NEVER, NodeRecord
 from orchestrator.core.observe import lose, observe
+from orchestrator.core.placement import refusal
 from orchestrator.core.reconcile.batch import ask_to_stop
 from orchestrator.errors import NodeRefusedError, SessionConflictError, WrongClusterError
 
@@ -46,11 +47,11 @@ def sync(draft: Draft, node_id: NodeId, request: SyncRequest) -> None:
         draft.set_node_record(record)
         draft.remind(Deadline(node.lease_until, Kind.LEASE, node_id))
         draft.free(node_id)
-    elif request.info is not None and request.info != record.info:
-        draft.set_node_record(replace(record, info=request.info))
+    if request.info is not None and request.info != record.info:
+        record = replace(record, info=request.info)
+        draft.set_node_record(record)
         draft.free(node_id)
-    else:
-        node.record = record
+    node.record = record
     take_usage(draft, node, request)
     observe(draft, node, request)
 
@@ -103,10 +104,16 @@ def take_usage(draft: Draft, node: NodeEntry, request: SyncRequest) -> None:
     node.used = used
     node.named = frozenset(report.execution_id for report in request.reports)
     node.backlog = frozenset(waits | (node.backlog & node.live.keys() - node.named))
-    if node.backlog:
-        draft.remind(Deadline(draft.later(STUCK), Kind.BACKLOG, node.id))
+    if node.backlog and node.backlog_due <= draft.now:
+        watch_backlog(draft, node)
     if not used.holds(before) or len(node.backlog) < waited:
         draft.free(node.id)
+
+
+def watch_backlog(draft: Draft, node: NodeEntry) -> None:
+    """Look at a node's backlog in a while; `node` may be changed."""
+    node.backlog_due = draft.later(STUCK)
+    draft.remind(Deadline(node.backlog_due, Kind.BACKLOG, node.id))
 
 
 def tick(draft: Draft, due: Iterable[Deadline], late_by: float) -> None:
@@ -180,15 +187,17 @@ def withdraw_stuck(draft: Draft, node_id: NodeId) -> None:
     node = draft.node(node_id)
     if node is None or not node.backlog or node.record.connection is not Connection.CONNECTED:
         return
-    others = [other for other in draft.nodes() if other.id != node_id and other.is_usable]
-    room = [other.free() for other in others]
+    others = [(other, other.free()) for other in draft.nodes() if other.id != node_id and other.is_usable]
     oldest = after(draft.now, -STUCK)
     for execution_id in sorted(node.backlog & node.live.keys()):
         execution = draft.live_execution(execution_id)
-        need = node.live[execution_id]
-        place = next((place for place, free in enumerate(room) if free.holds(need)), None)
-        if place is None or execution.created > oldest or execution.desired is DesiredState.STOPPED:
+        if execution.created > oldest or execution.desired is DesiredState.STOPPED:
             continue
-        room[place] = room[place].minus(need)
+        entry = draft.entry(execution.job_id)
+        place = next((at for at, (other, free) in enumerate(others) if refusal(entry, other, free) is None), None)
+        if place is None:
+            continue
+        other, free = others[place]
+        others[place] = other, free.minus(entry.need)
         ask_to_stop(draft, execution_id, Cause.WITHDRAWN, f"Execution withdrawn from the backlog of {node_id}")
-    draft.remind(Deadline(draft.later(STUCK), Kind.BACKLOG, node_id))
+    watch_backlog(draft, draft.change_node(node_id))

@@ -56,8 +56,9 @@ def judge(job: Job, need: Resources, info: NodeInfo) -> Refusal | None:
             found = info.labels.get(constraint.key)
             has = f"has {constraint.key}={found}" if found is not None else f"has no label {constraint.key}"
             return Refusal(NoRoom.CONSTRAINT, f"{has}, needs {words_of(constraint)}")
-    if not offer.max_job_requirements.holds(need) or not offer.max_capacity.holds(need):
-        return Refusal(NoRoom.TOO_LARGE, shortage(need, offer.max_capacity, "in all"))
+    for limit, what in ((offer.max_capacity, "in all"), (offer.max_job_requirements, "for one job")):
+        if not limit.holds(need):
+            return Refusal(NoRoom.TOO_LARGE, shortage(need, limit, what))
     return None
 
 

@@ -39,7 +39,7 @@ def judge_queue(draft: Draft, job_id: JobId) -> None:
     elif record.job.state.message != f"Job queued. {reasons}":
         record = draft.turn_job(job_id, JobStateType.QUEUED, f"Job queued. {reasons}")
     limit = record.job.task.timeouts.queue_timeout
-    is_hopeless = all(why.is_lasting for why in refusals.values() if why) and not record.was_placed
+    is_hopeless = all(why is not None and why.is_lasting for why in refusals.values()) and not record.was_placed
     if not limit and is_hopeless:
         limit = HOPELESS_SECONDS
     if not limit:

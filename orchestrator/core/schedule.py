@@ -129,7 +129,7 @@ def schedule(draft: Draft) -> None:
         Turn(draft, draft.entry(job_id), rooms if job_id in draft.touched or draft.is_continuation else freed)
         for job_id in job_ids
     ]
-    queue = [(*order(draft, turn), number) for number, turn in enumerate(waiting)]
+    queue = [(*order(draft, turn.entry.id), number) for number, turn in enumerate(waiting)]
     heapq.heapify(queue)
     placed = 0
     while queue and placed < MOST_PLACED:
@@ -137,7 +137,7 @@ def schedule(draft: Draft) -> None:
         turn = waiting[number]
         if place_next(draft, turn):
             placed += 1
-            heapq.heappush(queue, (*order(draft, turn), number))
+            heapq.heappush(queue, (*order(draft, turn.entry.id), number))
     if queue:
         draft.is_unfinished = True
     left = {number for *_, number in queue}
@@ -151,9 +151,9 @@ def may_be_placed(draft: Draft, job_id: JobId) -> bool:
     return not draft.job(job_id).job.state.state_type.is_terminal and draft.waits(job_id)
 
 
-def order(draft: Draft, turn: Turn) -> tuple[int, int, int, JobId]:
+def order(draft: Draft, job_id: JobId) -> tuple[int, int, int, JobId]:
     """Whose turn comes first: the smallest."""
-    job = draft.job(turn.entry.id).job
+    job = draft.job(job_id).job
     return -job.priority, draft.active(job.id), job.create_time, job.id
 
 
@@ -216,6 +216,7 @@ def conclude(draft: Draft, turn: Turn) -> None:
         for node in list(draft.nodes()):
             if node.reserved_for == job_id:
                 draft.change_node(node.id).reserved_for = JobId("")
+                draft.is_unfinished = True  # what is left of the room is for the others now
         return
     if next(draft.placeable(job_id), None) is None:
         return
@@ -232,7 +233,8 @@ def reserve(draft: Draft, job_ids: list[JobId], rooms: dict[NodeId, Room]) -> No
     for room in list(rooms.values()):
         if room.node.reserved_for and room.node.reserved_for not in job_ids:
             change_reservation(draft, rooms, room.node.id, JobId(""))
-    for job_id in job_ids:
+            draft.free(room.node.id)
+    for job_id in sorted(job_ids, key=lambda job_id: order(draft, job_id)):
         since = draft.passed_over(job_id)
         if since == NEVER or job_id in holders or after(since, PATIENCE) > draft.now:
             continue

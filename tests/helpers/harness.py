@@ -8,6 +8,7 @@ import itertools
 from msgspec.structs import replace
 
 from orchestrator.contract.agent import Assignment, End, Report, SyncRequest
+from orchestrator.contract.decode import resources
 from orchestrator.contract.execution import Cause, DesiredState, ExecutionState
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId, Timestamp, after
 from orchestrator.contract.job import (
@@ -28,7 +29,7 @@ from orchestrator.core.cluster import Cluster
 from orchestrator.core.commands import Decision, Reply, Submit, Submitted, Sync, Tick
 from orchestrator.core.decide import conclude, decide
 from orchestrator.core.draft import Draft
-from orchestrator.core.model import ExecutionRecord, Happening, JobRecord, PartitionRecord
+from orchestrator.core.model import Changes, ExecutionRecord, Happening, JobRecord, PartitionRecord
 
 START = Timestamp(1_800_000_000_000_000_000)
 BUILD = BuildVersion(git_version="v0", git_commit="0", build_date="", goos="linux", goarch="amd64")
@@ -39,6 +40,9 @@ def a_job(
     *,
     count: int = 3,
     cpu: str = "1",
+    memory: str = "1mb",
+    disk: str = "",
+    gpu: str = "",
     engine: str = "process",
     priority: int = 0,
     retry: Retry | None = None,
@@ -50,7 +54,7 @@ def a_job(
         name="main",
         engine=SpecConfig(type=engine, params={"Command": "true"}),
         publisher=SpecConfig(type=""),
-        resources=ResourcesConfig(cpu=cpu, memory="1mb"),
+        resources=ResourcesConfig(cpu=cpu, memory=memory, disk=disk, gpu=gpu),
         network=NetworkConfig(type="Default"),
         timeouts=timeouts or TimeoutConfig(),
     )
@@ -75,10 +79,17 @@ def a_job(
 
 
 def a_node_info(
-    name: str, *, cpu: float = 2, memory: int = 10**9, engines: tuple[str, ...] = ("process",), **labels: str
+    name: str,
+    *,
+    cpu: float = 2,
+    memory: int = 10**9,
+    disk: int = 10**12,
+    gpu: int = 0,
+    engines: tuple[str, ...] = ("process",),
+    **labels: str,
 ) -> NodeInfo:
     """What a node says of itself."""
-    capacity = Resources(cpu=cpu, memory=memory, disk=10**12)
+    capacity = Resources(cpu=cpu, memory=memory, disk=disk, gpu=gpu)
     return NodeInfo(
         node_id=NodeId(name),
         node_type="Compute",
@@ -110,6 +121,8 @@ class World:
         self.partitions: dict[tuple[JobId, int, int], PartitionRecord] = {}
         self.executions: dict[ExecutionId, ExecutionRecord] = {}
         self.happenings: list[Happening] = []
+        self.last = Changes()
+        """What the last commit wrote."""
         self.commits = 0
         self._numbers = itertools.count(1)
 
@@ -149,6 +162,7 @@ class World:
         changes = draft.changes()
         if changes:
             self.commits += 1
+            self.last = changes
         for execution in changes.executions:
             old = self.executions.get(execution.id)
             assert old is None or not old.state.is_terminal, "a terminal record never changes"
@@ -283,7 +297,7 @@ class SimNode:
         """What an execution needs."""
         execution = self.world.executions[execution_id]
         job = self.world.jobs[execution.job_id, execution.job_version].job
-        return Resources(cpu=float(job.task.resources.cpu), memory=10**6)
+        return resources(job.task.resources)
 
     def used(self) -> Resources:
         """What is in use."""
