@@ -17,7 +17,7 @@ from node.inputs.local import parse_allowed
 from orchestrator.contract.units import parse_cpu, parse_gpu, parse_size
 
 PREFIX = "SHOAL_NODE_"
-ENGINES = ("docker", "process")
+ENGINES = ("docker", "process", "wasm")
 
 
 class ConfigError(Exception):

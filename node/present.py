@@ -12,7 +12,7 @@ from node.engines.process import ProcessEngine
 
 log = structlog.get_logger()
 
-UNASKED = ("docker",)
+UNASKED = ("docker", "wasm")
 """What a node offers that was told nothing: `process`, which runs host programs, never unasked."""
 DOCKER = "unix:///var/run/docker.sock"
 
@@ -47,6 +47,10 @@ class Engines:
             if bubblewrap is None:
                 log.warning("bubblewrap_missing", consequence="programs see the whole machine")
             return ProcessEngine(self._directory, bubblewrap)
+        if name == "wasm":
+            from node.engines.wasm import WasmEngine  # noqa: PLC0415 - only nodes with WASM need it
+
+            return WasmEngine(self._directory)
         assert name == "docker", name
         host = os.environ.get("DOCKER_HOST", DOCKER)
         if host.startswith("unix:") and not os.access(urlsplit(host).path, os.F_OK):

@@ -23,6 +23,7 @@ from orchestrator.contract.params import (
     local_source,
     no_params,
     process_params,
+    wasm_params,
 )
 from orchestrator.contract.units import MAX_SECONDS, format_duration, parse_cpu, parse_gpu, parse_size
 from orchestrator.contract.walk import MAX_PROBLEMS, below, listed, nearest, shown
@@ -33,6 +34,7 @@ RESULT_FILES = frozenset({"stdout", "stderr", "exitCode"})
 _READERS: dict[str, Callable[[SpecConfig, str], object]] = {
     "docker": docker_params,
     "process": process_params,
+    "wasm": wasm_params,
     "local": local_source,
     "localdirectory": local_source,
     "inline": inline_source,

@@ -19,8 +19,8 @@ from orchestrator.contract.job import SpecConfig
 from orchestrator.contract.spec import Spec
 from orchestrator.contract.walk import Walk, below, listed, plain_problems, shown
 
-ENGINES = ("docker", "process")
-UNBUILT_ENGINES = ("wasm",)
+ENGINES = ("docker", "process", "wasm")
+UNBUILT_ENGINES: tuple[str, ...] = ()
 INPUT_SOURCES = ("local", "localDirectory", "inline")
 UNBUILT_INPUT_SOURCES = ("urlDownload", "s3", "ipfs", "gcs", "azure", "job")
 PUBLISHERS = ("orchestrator",)
@@ -74,6 +74,19 @@ class ProcessParams(Spec, frozen=True, kw_only=True):
     def environment(self) -> dict[str, str]:
         """The variables by name; the last of a name counts."""
         return dict(_split(pair) for pair in self.environment_variables)
+
+
+class WasmParams(Spec, frozen=True, kw_only=True):
+    """What the wasm engine runs."""
+
+    entry_module: str = ""
+    """Target of the input that holds the module."""
+    entrypoint: str = "_start"
+    """The exported function that is called."""
+    parameters: tuple[str, ...] = ()
+    """argv of the module after its own name."""
+    import_modules: tuple[str, ...] = ()
+    """Targets of inputs that hold further modules."""
 
 
 class CreateAs(enum.StrEnum):
@@ -143,6 +156,17 @@ def process_params(config: SpecConfig, path: str = "Params") -> ProcessParams:
     problems += _environment_problems(params.environment_variables, path, "process")
     problems += _directory_problems(params.working_directory, path, "process")
     return _result(params, problems)
+
+
+def wasm_params(config: SpecConfig, path: str = "Params") -> WasmParams:
+    """The params of a wasm engine. Raises ParamsError."""
+    params, problems = _read(config.params, WasmParams, path)
+    place = below(path, "EntryModule")
+    if not params.entry_module.strip() and not _is_named(problems, place):
+        message = "invalid wasm engine param: 'EntryModule' cannot be empty"
+        allowed = "the target of an input that holds the module"
+        problems.append(Problem(path=place, found="nothing", allowed=allowed, message=message))
+    return _result(msgspec.structs.replace(params, entrypoint=params.entrypoint or "_start"), problems)
 
 
 def local_source(config: SpecConfig, path: str = "Params") -> LocalSource:

@@ -56,7 +56,7 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"Engine": None}, f"{TASK}invalid engine: nil spec config"),
     ({"Engine": {"Type": " "}}, f"{TASK}invalid engine: missing spec type"),
-    ({"Engine": engine("wasm")}, f"{TASK}engine 'wasm' is not built yet; there are docker, process"),
+    ({"Engine": engine("wasm")}, f"{TASK}invalid wasm engine param: 'EntryModule' cannot be empty"),
     ({"Engine": engine("docker")}, f"{TASK}invalid docker engine param: 'Image' cannot be empty"),
     ({"Engine": engine("process")}, f"{TASK}invalid process engine param: 'Command' cannot be empty"),
     ({"Publisher": {"Type": "s3"}}, f"{TASK}publisher 's3' is not built yet; there is orchestrator"),
