@@ -60,6 +60,12 @@ async def run_engine(engine: Engine, launches: list[Launch], width: int) -> tupl
     return time.perf_counter() - begun, time.process_time() - used
 
 
+def partitions(bench: Bench, count: int, memory: int) -> list[Launch]:
+    """Launches of one job that does nothing."""
+    first = bench.launch(argv=["/bin/true"])
+    return [bench.launch(memory=memory, engine=first.engine) for _ in range(count)]
+
+
 async def run_aiodocker(count: int, width: int, mode: dict[str, Any]) -> float:
     """Wall seconds of the same containers by plain aiodocker: create, start, wait, logs, remove."""
     todo = iter(range(count))
@@ -125,7 +131,7 @@ async def bare(loop: str, home: Path, passes: int, count: int, memory: int) -> N
     row = await measure(
         passes,
         lambda: run_loop(loop, count, 2, ["/bin/true"]),
-        lambda: run_engine(engine, [bench.launch(argv=["/bin/true"], memory=memory) for _ in range(count)], 2),
+        lambda: run_engine(engine, partitions(bench, count, memory), 2),
     )
     tell("bare, memory limit" if memory else "bare", count, row, "of the C loop")
 
@@ -143,7 +149,7 @@ async def bubblewrap(loop: str, home: Path, passes: int, count: int) -> None:
     row = await measure(
         passes,
         lambda: run_loop(loop, count, 2, command),
-        lambda: run_engine(engine, [bench.launch(argv=["/bin/true"]) for _ in range(count)], 2),
+        lambda: run_engine(engine, partitions(bench, count, 0), 2),
     )
     tell("bubblewrap", count, row, "of the C loop (goal 1.3)")
 

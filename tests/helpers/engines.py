@@ -49,8 +49,9 @@ class Bench:
         cpu: float = 0,
         network: NetworkConfig | None = None,
         params: Mapping[str, object] | None = None,
+        engine: SpecConfig | None = None,
     ) -> Launch:
-        """A launch of a shell script, or of `argv`."""
+        """A launch of a shell script, or of `argv`, or of `engine`: as if of the same job as another launch."""
         execution = ExecutionId(f"e-{uuid.uuid4()}")
         argv = list(argv or ["sh", "-c", script])
         directory = self.home / execution
@@ -62,7 +63,7 @@ class Bench:
         return Launch(
             execution_id=execution,
             owner=self.owner,
-            engine=SpecConfig(type="docker" if is_docker else "process", params={**own, **(params or {})}),
+            engine=engine or SpecConfig(type="docker" if is_docker else "process", params={**own, **(params or {})}),
             need=Resources(memory=memory, cpu=cpu),
             network=network or NetworkConfig(type="None"),
             environment={"BACALHAU_EXECUTION_ID": execution, **(environment or {})},
