@@ -81,6 +81,10 @@ class _Reader:
             else:
                 self.operands.append(word)
         args = [*self.options, "--", *self.operands]
+        for word in args:
+            if any("\ud800" <= letter <= "\udfff" for letter in word):
+                message = f"found {word!r}, allowed: UTF-8 text"
+                raise UsageError(message)
         if self.verb is not None and self.verb.is_passed_on:
             args = self.operands
         return Line(

@@ -30,6 +30,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             return report(error, as_json=as_json)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        _close_stdout()
+        message = f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}"
+        return report(CommandError(message, ExitCode.FAILED), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - a bug of ours is told in one line too
         return report(bug(error, environ), as_json=as_json)
     except BrokenPipeError:

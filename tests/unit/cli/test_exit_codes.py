@@ -88,6 +88,7 @@ def test_no_changes_names_force(api: FakeApi, shoal: Shoal) -> None:
         ("job", "describe", ""),
         ("job", "describe", "@first"),
         ("job", "list", "--limit", "-1"),
+        ("job", "describe", "\udcff"),
         ("job", "list", "--labels", "a b"),
         ("job", "list", "--json", "--output", "json"),
         ("job", "run", "--wait=maybe", "x"),

@@ -1,0 +1,68 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tui.settings import SettingsError, load
+
+
+@pytest.mark.parametrize(
+    ("environ", "flags", "url"),
+    [
+        ({}, {}, "http://127.0.0.1:1234"),
+        ({"BACALHAU_API_HOST": "b", "BACALHAU_API_PORT": "2"}, {}, "http://b:2"),
+        ({"BACALHAU_API_HOST": "b", "SHOAL_API_HOST": "s", "SHOAL_API_PORT": "3"}, {}, "http://s:3"),
+        ({"SHOAL_API_HOST": "s", "SHOAL_API_PORT": "3"}, {"host": "f", "port": "4"}, "http://f:4"),
+        ({}, {"host": "0.0.0.0"}, "http://127.0.0.1:1234"),
+        ({}, {"host": "h:77"}, "http://h:77"),
+        ({}, {"host": "::1"}, "http://[::1]:1234"),
+        ({}, {"host": "https://h"}, "https://h"),
+        ({}, {"host": "https://h:8443/"}, "https://h:8443"),
+        ({}, {"host": "http://h", "port": "5"}, "http://h:5"),
+        ({"SHOAL_API_HOST": " "}, {}, "http://127.0.0.1:1234"),
+    ],
+)
+def test_where_requests_go(environ: dict[str, str], flags: dict[str, str], url: str) -> None:
+    assert load({"HOME": "/nowhere", **environ}, **flags).url == url
+
+
+@pytest.mark.parametrize(
+    ("environ", "flags", "named"),
+    [
+        ({}, {"port": "x"}, "--api-port"),
+        ({}, {"port": "70000"}, "--api-port"),
+        ({"SHOAL_API_PORT": "0"}, {}, "SHOAL_API_PORT"),
+        ({"BACALHAU_API_HOST": "a/b"}, {}, "BACALHAU_API_HOST"),
+        ({}, {"host": "ftp://x"}, "--api-host"),
+        ({}, {"host": "http://x/path"}, "--api-host"),
+        ({}, {"host": "http://u:p@x"}, "--api-host"),
+        ({}, {"host": "http://x:y"}, "--api-host"),
+    ],
+)
+def test_a_setting_without_sense_is_named(environ: dict[str, str], flags: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load({"HOME": "/nowhere", **environ}, **flags)
+
+
+def test_shoals_key_wins() -> None:
+    assert load({"HOME": "/", "BACALHAU_API_KEY": "b", "SHOAL_API_KEY": "s"}).token == "s"
+    assert load({"HOME": "/", "BACALHAU_API_KEY": "b"}).token == "b"
+
+
+def test_an_installation_knows_itself_again(tmp_path: Path) -> None:
+    settings = load({"HOME": str(tmp_path)})
+    assert settings.instance_id() == load({"HOME": str(tmp_path)}).instance_id() != ""
+    assert load({"HOME": "/proc/none"}).instance_id() == ""
+
+
+@pytest.mark.parametrize("redirect", ["<&- >&- 2>&-", ">/dev/full", ">&-"])
+def test_closed_or_full_streams_are_no_traceback(redirect: str) -> None:
+    command = f"{sys.executable} -m tui --help {redirect}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=os.environ, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    if "full" in redirect:
+        assert done.returncode == 1
+        assert "no space left" in done.stderr
