@@ -105,7 +105,10 @@ class Agent:
             log.info(
                 "node_started", node_id=self._node_id, orchestrator=self._uplink.orchestrator, held=len(self._held)
             )
-            await self._leaving.wait()
+            try:
+                await self._leaving.wait()
+            finally:
+                self._leaving.set()  # also when cancelled: nothing starts any more
             await self._wind_down()
             background.extend(held.task for held in self._held.values() if held.task is not None)
             for task in background:
@@ -222,7 +225,7 @@ class Agent:
 
     def _fill(self) -> None:
         """Start what waits, in order, as far as there is room."""
-        while self._backlog and not self._cleaning:
+        while self._backlog and not self._cleaning and not self._leaving.is_set():
             held = self._backlog[0]
             if held.phase is Phase.BACKLOG:
                 if not self._room.holds(held.need):
@@ -325,8 +328,7 @@ class Agent:
 
     def _cleaned(self, _: asyncio.Task[None]) -> None:
         self._cleaning -= 1
-        if not self._leaving.is_set():
-            self._fill()
+        self._fill()
 
     async def _keep_session(self) -> None:
         try:

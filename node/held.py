@@ -89,11 +89,11 @@ class Held(msgspec.Struct, kw_only=True, eq=False):
         if with_end and self.end is not None:
             self.named = self.named or seq
             end = msgspec.structs.replace(self.end, ended_ago=max(0.0, now - self.ended))
-            return Report(execution_id=self.id, state=self.state, need=self.need, end=end)
+            return Report(execution_id=self.id, state=self.state, end=end)
         return Report(
             execution_id=self.id,
             state=STATES[self.phase],
             is_backlog=self.phase is Phase.BACKLOG,
-            need=self.need,
+            need=self.need if self.phase.holds_capacity else None,
             running_ago=None if self.started is None else max(0.0, now - self.started),
         )

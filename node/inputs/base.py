@@ -1,4 +1,4 @@
-"""What an input source promises. One suite (tests/contract/test_inputs.py) holds every source to it."""
+"""What an input source promises. tests/unit/node/test_inputs.py shows what each source keeps of it."""
 
 from pathlib import Path
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What a publisher promises. One suite (tests/contract/test_publishers.py) holds every publisher to it."""
+"""What a publisher promises. tests/integration/test_agent.py shows it."""
 
 from pathlib import Path
 from typing import Protocol

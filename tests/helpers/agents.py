@@ -11,6 +11,7 @@ from node.capacity import Overrides
 from node.config import Config
 from node.engines.base import Owner
 from node.engines.process import ProcessEngine
+from node.journal import Opened, read
 from node.watch import OUTPUT_LIMIT
 from orchestrator.contract.ids import JobId, NodeId, Timestamp
 from orchestrator.contract.job import (
@@ -92,4 +93,7 @@ async def agent(
 async def end_remains(config: Config) -> None:
     """End all processes of an agent that is gone."""
     engine = ProcessEngine(config.directory, None)
-    await engine.remove_strangers(Owner(cluster_id="c1", node_id=NodeId(config.name)), frozenset())
+    for line in list(read(config.directory / "journal")):
+        if isinstance(line, Opened):
+            owner = Owner(cluster_id=line.cluster_id, node_id=NodeId(config.name))
+            await engine.remove_strangers(owner, frozenset())

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
@@ -19,10 +20,14 @@ LOGS, RESULTS = (
 
 
 class FakeOrchestrator:
-    """Use as an async context manager; `url` is where it listens then."""
+    """Use as an async context manager; `url` is where it listens then.
 
-    def __init__(self, cluster_id: str = "c1", lease: float = 3.0, fence: float = 600.0) -> None:
-        self.cluster_id = cluster_id
+    Tests call executions `e-1`; on the wire they are `real("e-1")`, because engines find programs by it on the whole machine.
+    """
+
+    def __init__(self, lease: float = 3.0, fence: float = 600.0) -> None:
+        self._tag = f"-{uuid.uuid4()}"
+        self.cluster_id = f"c{self._tag}"
         self.lease = lease
         self.fence = fence
         self.commit = 1
@@ -74,9 +79,8 @@ class FakeOrchestrator:
     ) -> None:
         """Want an execution."""
         self.jobs[job.id, job.version] = job
-        execution = ExecutionId(execution_id)
-        self.wanted[execution] = Assignment(
-            execution_id=execution,
+        self.wanted[ExecutionId(execution_id)] = Assignment(
+            execution_id=self.real(execution_id),
             job_id=job.id,
             job_version=job.version,
             index=index,
@@ -84,6 +88,10 @@ class FakeOrchestrator:
             is_followed=is_followed,
         )
         self.tell()
+
+    def real(self, name: str) -> ExecutionId:
+        """The id on the wire of the execution that the test calls `name`."""
+        return ExecutionId(name + self._tag)
 
     def stop(self, execution_id: str) -> None:
         """Want it no more."""
@@ -111,7 +119,7 @@ class FakeOrchestrator:
             raise AssertionError(message) from None
 
     async def _sync(self, request: web.Request) -> web.Response:
-        sync = msgspec.json.decode(await request.read(), type=SyncRequest)
+        sync = msgspec.json.decode((await request.read()).replace(self._tag.encode(), b""), type=SyncRequest)
         if self.refusal is not None:
             status, code, message = self.refusal
             return envelope(status, code, message)
@@ -162,7 +170,7 @@ class FakeOrchestrator:
         content = await request.read()
         if self.log_status != 200:
             return envelope(self.log_status, "Trouble", "no log today")
-        key = (request.match_info["execution"], request.match_info["stream"])
+        key = (request.match_info["execution"].removesuffix(self._tag), request.match_info["stream"])
         offset = int(request.query["offset"])
         self.puts.append((*key, offset))
         log = self.logs.setdefault(key, bytearray())
@@ -178,7 +186,7 @@ class FakeOrchestrator:
         content = await request.read()
         if self.result_status != 200:
             return envelope(self.result_status, "Trouble", "no results today")
-        execution = request.match_info["execution"]
+        execution = request.match_info["execution"].removesuffix(self._tag)
         self.results[execution] = content
         return web.json_response({"Type": "urlDownload", "Params": {"URL": f"{self.url}/results/{execution}.tar.gz"}})
 

@@ -376,8 +376,8 @@ async def test_many_at_once_all_end_and_few_syncs_tell_it(orchestrator: FakeOrch
 
 
 def has_output(directory: Path, execution: str) -> bool:
-    path = directory / "executions" / execution / "stdout"
-    return path.exists() and path.stat().st_size > 0
+    """Whether the execution `e-1-...` has written something."""
+    return any(path.stat().st_size > 0 for path in (directory / "executions").glob(f"{execution}-*/stdout"))
 
 
 def state_of(orchestrator: FakeOrchestrator, execution: str) -> ExecutionState | None:

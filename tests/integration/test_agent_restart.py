@@ -86,7 +86,7 @@ async def test_a_killed_agents_work_is_adopted_and_its_end_told(orchestrator: Fa
     first = orchestrator.requests[count]
     assert first.previous == orchestrator.requests[0].session
     assert first.session != first.previous
-    assert first.cluster_id == "c1"
+    assert first.cluster_id == "c"
     assert [(report.execution_id, report.state) for report in first.reports] == [("e-1", ExecutionState.RUNNING)]
     await orchestrator.until(lambda: orchestrator.end("e-1"))
     end = orchestrator.end("e-1")
@@ -106,7 +106,9 @@ async def test_what_ended_while_the_agent_was_away_is_told_as_it_ended(
     orchestrator.assign(shell("sleep 0.7; echo done"), "e-1")
     await running(orchestrator, "e-1")
     await agents.kill()
-    await orchestrator.until(lambda: "done" in (agents.directory / "executions/e-1/stdout").read_text())
+    await orchestrator.until(
+        lambda: "done" in (agents.directory / "executions" / orchestrator.real("e-1") / "stdout").read_text()
+    )
     await agents.start()
     await orchestrator.until(lambda: orchestrator.end("e-1"))
     end = orchestrator.end("e-1")
@@ -139,7 +141,9 @@ async def test_a_bare_program_that_ended_meanwhile_is_lost(
     orchestrator.assign(shell("sleep 0.7; echo done"), "e-1")
     await running(orchestrator, "e-1")
     await agents.kill()
-    await orchestrator.until(lambda: "done" in (agents.directory / "executions/e-1/stdout").read_text())
+    await orchestrator.until(
+        lambda: "done" in (agents.directory / "executions" / orchestrator.real("e-1") / "stdout").read_text()
+    )
     await agents.start(path)
     await orchestrator.until(lambda: orchestrator.end("e-1"))
     end = orchestrator.end("e-1")
@@ -176,10 +180,10 @@ async def test_what_the_journal_does_not_know_is_removed(orchestrator: FakeOrche
     await agents.kill()
     journal = agents.directory / "journal"
     lines = journal.read_text().splitlines(keepends=True)
-    journal.write_text("".join(line for line in lines if '"e-1"' not in line))
+    journal.write_text("".join(line for line in lines if orchestrator.real("e-1") not in line))
     orchestrator.wanted.clear()
     await agents.start()
-    await orchestrator.until(lambda: not programs_of("e-1"))
+    await orchestrator.until(lambda: not programs_of(orchestrator.real("e-1")))
     await orchestrator.until(lambda: not list((agents.directory / "executions").iterdir()))
     await orchestrator.until(lambda: "strangers_removed" in agents.log())
 
@@ -196,7 +200,7 @@ async def test_told_to_end_it_stops_its_work_and_reports_it_lost(
         end = orchestrator.end(one)
         assert end is not None
         assert (end.cause, end.message) == (Cause.AGENT, "the agent was stopped")
-    assert not programs_of("e-1")
+    assert not programs_of(orchestrator.real("e-1"))
     last = next(sync.info for sync in reversed(orchestrator.requests) if sync.info is not None)
     assert last.compute_node_info.execution_engines == ()
 
@@ -220,13 +224,13 @@ async def test_an_agent_that_is_cancelled_leaves_its_work_to_the_next(
     async with agent(config, is_left=True):
         orchestrator.assign(shell("sleep 60"), "e-1")
         await running(orchestrator, "e-1")
-    assert programs_of("e-1")
+    assert programs_of(orchestrator.real("e-1"))
     orchestrator.reports.clear()
     async with agent(config):
         await running(orchestrator, "e-1")
         orchestrator.stop("e-1")
         await orchestrator.until(lambda: orchestrator.end("e-1"))
-    assert not programs_of("e-1")
+    assert not programs_of(orchestrator.real("e-1"))
 
 
 def without_bubblewrap(directory: Path) -> str:
