@@ -52,7 +52,9 @@ class Draft:
         self._entries: dict[JobId, JobEntry] = {}
         self._jobs: dict[JobId, JobRecord] = {}
         self._old_jobs: dict[tuple[JobId, int], JobRecord] = {}
+        self._names: dict[tuple[str, str], JobId] = {}
         self._rows: dict[JobId, dict[int, PartitionRecord]] = {}
+        self._old_rows: dict[tuple[JobId, int], list[PartitionRecord]] = {}
         self._counts: dict[JobId, tuple[int, ...]] = {}
         self._seqs: dict[JobId, int] = {}
         self._live: dict[JobId, dict[int, ExecutionId | None]] = {}
@@ -91,7 +93,7 @@ class Draft:
 
     def find(self, namespace: str, name: str) -> JobId | None:
         """The job of that name."""
-        return self._names().get((namespace, name)) or self.cluster.names.get((namespace, name))
+        return self._names.get((namespace, name)) or self.cluster.names.get((namespace, name))
 
     def row(self, job_id: JobId, index: int) -> PartitionRecord:
         """One partition of the current version."""
@@ -243,10 +245,13 @@ class Draft:
         job_id = record.job.id
         known = self._entries.get(job_id) or self.cluster.jobs.get(job_id)
         if known:
-            self._write(self._old_jobs, (job_id, known.record.job.version), self.job(job_id))
+            version = (job_id, known.record.job.version)
+            self._write(self._old_jobs, version, self.job(job_id))
+            self._write(self._old_rows, version, list(self._rows.get(job_id, {}).values()))
             self._write(self._seqs, job_id, self._seqs.get(job_id, known.next_seq))
         self._write(self._entries, job_id, JobEntry(record, self._seqs.get(job_id, 1)))
         self._write(self._jobs, job_id, record)
+        self._write(self._names, (record.job.namespace, record.job.name), job_id)
         for overlay in (self._rows, self._counts, self._live, self._untouched, self._means, self._passed_over):
             if job_id in overlay:
                 self._drop(overlay, job_id)
@@ -396,7 +401,10 @@ class Draft:
         """What has to be durable before `put`."""
         return Changes(
             jobs=[*self._old_jobs.values(), *self._jobs.values()],
-            partitions=[row for rows in self._rows.values() for row in rows.values()],
+            partitions=[
+                *(row for rows in self._old_rows.values() for row in rows),
+                *(row for rows in self._rows.values() for row in rows.values()),
+            ],
             executions=list(self._executions.values()),
             happenings=self._happenings,
             nodes=list(self._node_records.values()),
@@ -415,8 +423,7 @@ class Draft:
                 cluster.executions[execution.id] = execution
         for job_id, entry in self._entries.items():
             cluster.jobs[job_id] = entry
-            job = self._jobs[job_id].job
-            cluster.names[job.namespace, job.name] = job_id
+        cluster.names |= self._names
         for job_id, record in self._jobs.items():
             cluster.jobs[job_id].record = record
         for job_id in self._changed_jobs():
@@ -470,13 +477,6 @@ class Draft:
 
     def _is_current(self, execution: ExecutionRecord) -> bool:
         return self.job(execution.job_id).job.version == execution.job_version
-
-    def _names(self) -> dict[tuple[str, str], JobId]:
-        return {
-            (record.job.namespace, record.job.name): job_id
-            for job_id, record in self._jobs.items()
-            if job_id in self._entries
-        }
 
     def _write(self, mapping: dict[Any, Any], key: Any, value: Any) -> None:
         self._log.append((mapping, key, mapping.get(key, MISSING)))

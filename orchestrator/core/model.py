@@ -163,7 +163,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     last_time: Timestamp
     """The latest time that was committed: the clock never goes below it."""
     jobs: list[JobRecord]
-    """Latest versions that have not ended, and all versions with an execution that has not."""
+    """Latest versions that have not ended, and all versions with an execution that has not, with the latest one of their job."""
     partitions: list[PartitionRecord]
     """Of those jobs."""
     executions: list[ExecutionRecord]

@@ -48,7 +48,12 @@ class MemoryStore:
         """What is unsettled."""
         executions = [execution for execution in self._executions.values() if not execution.state.is_terminal]
         wanted = {(execution.job_id, execution.job_version) for execution in executions}
-        wanted |= {(record.job.id, record.job.version) for record in self._latest() if not _is_ended(record)}
+        held = {execution.job_id for execution in executions}
+        wanted |= {
+            (record.job.id, record.job.version)
+            for record in self._latest()
+            if record.job.id in held or not _is_ended(record)
+        }
         return Snapshot(
             cluster_id=self._cluster_id,
             commit=self._commit,

@@ -36,13 +36,18 @@ ABOVE_ALL = "\U0010ffff"
 
 
 def load(connection: sqlite3.Connection) -> Snapshot:
-    """What is unsettled: versions that have not ended or have an execution that has not, and what belongs to them."""
+    """What is unsettled: versions that have not ended or have an execution that has not, and what belongs to them.
+
+    Of a job whose older version still has such an execution also the latest version, ended or not: it is the one that counts.
+    """
     cluster_id, commit, last_time = connection.execute(
         "SELECT cluster_id, last_commit, last_time FROM cluster"
     ).fetchone()
     wanted = connection.execute(
         "SELECT job_id, version FROM jobs WHERE is_latest = 1 AND is_ended = 0"
         " UNION SELECT job_id, version FROM executions WHERE is_live = 1"
+        " UNION SELECT job_id, version FROM jobs WHERE is_latest = 1"
+        " AND job_id IN (SELECT job_id FROM executions WHERE is_live = 1)"
     ).fetchall()
     return Snapshot(
         cluster_id=cluster_id,
