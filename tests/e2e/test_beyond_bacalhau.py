@@ -11,20 +11,23 @@ import pytest
 
 from tests.conftest import StartCluster
 from tests.helpers.jobs import ONCE, QUICK, shell_job
-from tests.helpers.processes import JOBS, Answer, Cluster, wait_until
+from tests.helpers.processes import JOBS, TERMINAL, Answer, Cluster, wait_until
 
 
 def test_ten_partitions_on_three_nodes_run_as_many_as_fit(start_cluster: StartCluster) -> None:
     cluster = start_cluster(nodes=3, cpu=0.2)
     job_id = cluster.submit(shell_job("ten", "sleep 1", count=10))
     most = 0
+    states = []
 
-    def ended() -> bool:
+    def has_ended() -> bool:
         nonlocal most
         most = max(most, len(cluster.rows(job_id, "running")))
-        return cluster.job_state(job_id) != "Running"
+        states.append(cluster.job_state(job_id))
+        return states[-1] in TERMINAL
 
-    wait_until(ended, 30, "the job has ended")
+    wait_until(has_ended, 30, "the job has ended")
+    assert set(states) <= {"Running", "Completed"}
     rows = cluster.rows(job_id)
     assert {row["State"] for row in rows} == {"completed"}
     assert {row["NodeID"] for row in rows} == set(cluster.nodes)
