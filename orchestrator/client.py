@@ -1,13 +1,13 @@
 """The client of the REST API: one typed method a route. Used by the CLI and the TUI; also reads a real Bacalhau.
 
 Every PUT and DELETE carries an idempotency token and is repeated when the connection is lost, so that it takes effect once.
-Streams (watch, logs, archives) are in `client_stream`.
+Streams (all jobs, watch, logs, archives) are in `client_stream`.
 """
 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
@@ -358,18 +358,6 @@ class OrchestratorClient:
             for key, value in entries.items()
             if value not in (None, "")
         }
-
-
-async def every_job(client: OrchestratorClient, *, labels: str = "", page: int = 500) -> AsyncIterator[Job]:
-    """All jobs, newest first, read in pages."""
-    token = ""
-    while True:
-        answer = await client.jobs(limit=page, next_token=token, labels=labels, is_reversed=True)
-        for job in answer.items:
-            yield job
-        token = answer.next_token
-        if not token:
-            return
 
 
 def _job(job: str) -> str:

@@ -10,12 +10,25 @@ import msgspec
 
 from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError, reason_of, refusal
 from orchestrator.contract.api import LogFrame, LogFrameValue
+from orchestrator.contract.job import Job
 from orchestrator.contract.partitions import Frame
 
 SILENCE = 30.0
 """Seconds without even a heartbeat after which a watch counts as broken."""
 NORMAL_END = 1000
 """Close code of a WebSocket that was read to its end."""
+
+
+async def every_job(client: OrchestratorClient, *, labels: str = "", page: int = 500) -> AsyncIterator[Job]:
+    """All jobs, newest first, read in pages."""
+    token = ""
+    while True:
+        answer = await client.jobs(limit=page, next_token=token, labels=labels, is_reversed=True)
+        for job in answer.items:
+            yield job
+        token = answer.next_token
+        if not token:
+            return
 
 
 async def watch(client: OrchestratorClient, job: str, after: str) -> AsyncGenerator[Frame, None]:

@@ -8,8 +8,8 @@ import httpx
 import msgspec
 import pytest
 
-from orchestrator.client import ClientError, OrchestratorClient, UnreachableError, every_job
-from orchestrator.client_stream import archive
+from orchestrator.client import ClientError, OrchestratorClient, UnreachableError
+from orchestrator.client_stream import archive, every_job
 from orchestrator.contract.api import JobList
 from orchestrator.contract.execution import ExecutionState
 from orchestrator.contract.job import JobStateType

@@ -59,7 +59,7 @@ async def named(client: "OrchestratorClient", job: str, instance_id: str) -> str
             message = f"job: found {job!r}, allowed: an id, a short id, a name, or {LAST}"
             raise UsageError(message)
         return job
-    from orchestrator.client import every_job
+    from orchestrator.client_stream import every_job
 
     async for item in every_job(client):
         if instance_id and item.meta.get(INSTANCE_KEY) == instance_id:
