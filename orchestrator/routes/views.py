@@ -122,6 +122,8 @@ def node_of(node: NodeEntry) -> NodeState:
         connection_state=ConnectionState(
             status=record.connection,
             last_heartbeat=rfc3339(record.last_sync) or ZERO_TIME,
+            last_compute_seq_num=node.seq,
+            last_orchestrator_seq_num=node.turn,
             connected_since=rfc3339(record.connected_since) or ZERO_TIME,
             disconnected_since=rfc3339(record.disconnected_since) or ZERO_TIME,
             last_error=record.last_error,

@@ -15,7 +15,8 @@ from orchestrator.config import Config
 from orchestrator.contract.agent import Assignment, End, LogMark, LogTail, Report, SyncRequest, SyncResponse
 from orchestrator.contract.execution import NO_OUTPUT, Cause, ExecutionState, RunOutput
 from orchestrator.contract.ids import ExecutionId, NodeId
-from orchestrator.contract.node import BuildVersion, ComputeNodeInfo, NodeInfo, Resources
+from orchestrator.contract.node import ComputeNodeInfo, NodeInfo, Resources
+from orchestrator.routes.backend import VERSION
 from orchestrator.store.base import Store
 from orchestrator.store.memory import MemoryStore
 
@@ -28,7 +29,7 @@ async def orchestrator(directory: Path, store: Store | None = None, *, lease: fl
     listener = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     ending = asyncio.Event()
-    directory.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     config = Config(data_dir=directory, lease=lease, fence=max(600.0, lease))
     serving = asyncio.ensure_future(run(config, store or MemoryStore(), listener, ending))
     try:
@@ -91,7 +92,7 @@ class Api:
 
 def plain_job(name: str, *, count: int = 3, cpu: str = "1", **fields: Any) -> dict[str, Any]:
     """A job in keys of the wire; `Publisher` and `Timeouts` go into its task."""
-    task = {key: fields.pop(key) for key in ("Publisher", "Timeouts") if key in fields}
+    task: dict[str, Any] = {key: fields.pop(key) for key in ("Publisher", "Timeouts") if key in fields}
     engine = {"Type": "process", "Params": {"Command": "true"}}
     task |= {"Name": "main", "Engine": engine, "Resources": {"CPU": cpu, "Memory": "1mb"}}
     return {"Name": name, "Type": "batch", "Count": count, "Tasks": [task], **fields}
@@ -218,7 +219,5 @@ def node_info(name: str, cpu: float) -> NodeInfo:
             enqueued_executions=0,
             address="",
         ),
-        bacalhau_version=BuildVersion(
-            git_version="v0.1.0", git_commit="", build_date="", goos="linux", goarch="amd64"
-        ),
+        bacalhau_version=VERSION,
     )
