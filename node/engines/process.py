@@ -140,7 +140,7 @@ class ProcessEngine:
         own = _reap(pid)
         self._own.discard(pid)
         if code is None and own == NOT_STARTED and is_sandboxed and not is_over:
-            return Outcome(exit_code=126, cause=Cause.EXIT, message=f"cannot be run: {last_line(launch.stderr)}")
+            return _not_started(last_line(launch.stderr))
         code = own if code is None else code
         if code is None and not is_over:
             message = "it ended while nobody watched: its exit code is not known"
@@ -326,6 +326,16 @@ def _is_child(pid: int) -> bool:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
         return False
+
+
+def _not_started(complaint: str) -> Outcome:
+    """Bubblewrap never came to run the program: the program's fault, or ours when the sandbox itself could not be made.
+
+    The latter happens when one of the machine's mounts (a container's, say) goes away while it is being shown.
+    """
+    if complaint.startswith("bwrap: execvp"):
+        return Outcome(exit_code=126, cause=Cause.EXIT, message=f"cannot be run: {complaint}")
+    return Outcome(exit_code=None, cause=Cause.AGENT, message=f"no sandbox: {complaint}")
 
 
 async def _end_sandbox(launch: Launch, first: int) -> None:
