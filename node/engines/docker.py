@@ -27,6 +27,7 @@ from orchestrator.contract.params import ParamsError, docker_params
 
 SOCKET = "unix:///var/run/docker.sock"
 NETWORKS = {"": "bridge", "Default": "bridge", "None": "none", "Host": "host", "Full": "host", "Bridge": "bridge"}
+CONNECT_SECONDS = 10
 ANSWER_SECONDS = 300
 """How long the engine may take for one answer (a start under load takes seconds)."""
 FOLLOW_AFTER_SECONDS = 0.2
@@ -65,7 +66,8 @@ class DockerEngine:
             url, session=session, connector=connector, timeout=aiohttp.ClientTimeout(ANSWER_SECONDS)
         )
         try:
-            networks = await docker.networks.list()
+            async with asyncio.timeout(CONNECT_SECONDS):
+                networks = await docker.networks.list()
         except TROUBLE:
             await session.close()
             return None
