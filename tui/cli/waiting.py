@@ -13,6 +13,7 @@ from orchestrator.client import ClientError, OrchestratorClient
 from orchestrator.contract.ids import short
 from orchestrator.contract.job import Job, JobStateType
 from orchestrator.contract.partitions import PartitionState, state_word
+from orchestrator.contract.selectors import format_ranges, parse_ranges
 from tui.cli.context import Context
 from tui.cli.diagnostics import CommandError, ExitCode, note
 from tui.cli.display import Display, InPlace, JsonLines, Lines, Silent
@@ -28,6 +29,8 @@ TICK = 0.25
 REASON_EVERY = 5.0
 """Seconds between questions why a job waits."""
 GROUPS_SHOWN = 5
+RANGES_SHOWN = 60
+"""Characters of a group's indices."""
 
 
 class Wait:
@@ -197,7 +200,7 @@ async def tell_end(client: OrchestratorClient, view: JobView, output: Output) ->
     output.line(f"{output.coloured(view.job_state)}: {counts(view)}{message}")
     if view.number(PartitionState.FAILED) or view.job_state == JobStateType.FAILED:
         with suppress(ClientError):
-            for line in await failure_lines(client, view.job_id):
+            for line in await failure_lines(client, view):
                 output.line(line)
     commands = _commands(job, view, await _job(client, view.job_id))
     width = max(len(purpose) for purpose, _ in commands)
@@ -206,17 +209,24 @@ async def tell_end(client: OrchestratorClient, view: JobView, output: Output) ->
         output.line(f"{purpose + ':':<{width + 1}} {command}")
 
 
-async def failure_lines(client: OrchestratorClient, job: str) -> list[str]:
-    """`  2 partitions (3,7): exit 7: boom`: the largest failure groups."""
-    groups = (await client.failures(job)).items
-    lines = [
-        f"  {counted(group.count, 'partition')} ({group.partitions}):"
-        f" {why(group.cause, group.exit_code, group.sample.message or group.message)}"
-        for group in groups[:GROUPS_SHOWN]
-    ]
-    if len(groups) > GROUPS_SHOWN:
-        lines.append(f"  ... and {len(groups) - GROUPS_SHOWN} more kinds of failure: shoal job failures {job}")
+async def failure_lines(client: OrchestratorClient, view: JobView) -> list[str]:
+    """`  2 partitions (3,7): exit 7: boom`: the largest groups of partitions that are failed now."""
+    lines = []
+    for group in (await client.failures(view.job_id)).items:
+        of_group = [index for part in parse_ranges(group.partitions) for index in part if index < view.count]
+        failed = [index for index in of_group if view.states[index] == PartitionState.FAILED]
+        if failed:
+            told = why(group.cause, group.exit_code, group.sample.message or group.message)
+            lines.append(f"  {counted(len(failed), 'partition')} ({_brief(format_ranges(failed))}): {told}")
+    if len(lines) > GROUPS_SHOWN:
+        more = f"  ... and {len(lines) - GROUPS_SHOWN} more kinds of failure: shoal job failures {view.job_id}"
+        lines[GROUPS_SHOWN:] = [more]
     return lines
+
+
+def _brief(ranges: str) -> str:
+    """Ranges of indices, cut after a comma when there are very many."""
+    return ranges if len(ranges) <= RANGES_SHOWN else ranges[: ranges.rfind(",", 0, RANGES_SHOWN) + 1] + "..."
 
 
 async def tell_nodes(client: OrchestratorClient, job: str, output: Output) -> None:

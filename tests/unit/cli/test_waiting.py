@@ -119,6 +119,17 @@ def test_without_waiting_only_the_id_is_printed(shoal: Shoal) -> None:
     assert (done.code, done.out) == (0, "j-11111111-2222-4333-8444-555555555555\n")
 
 
+def test_the_end_counts_only_what_is_failed_now(api: FakeApi, shoal: Shoal) -> None:
+    group = {"Group": "g", "Cause": "exit", "ExitCode": 7, "Message": "boom", "Count": 4, "Partitions": "0-3"}
+    recovered = {**group, "Group": "r", "Message": "other", "Partitions": "0-1"}
+    sample = {"Index": 0, "State": "completed", "Attempts": 2}
+    items = [{**one, "Sample": {**sample, "Message": one["Message"]}} for one in (group, recovered)]
+    api.on("GET", f"{ONE}/failures", {"NextToken": "", "Items": items})
+    out = shoal("job", "wait", "x").out
+    assert "  1 partition (3): exit 7: boom\n" in out
+    assert "other" not in out
+
+
 def view_of(states: list[S], state: str = "Running") -> JobView:
     view = JobView()
     view.load(grid_of(states, state))

@@ -1,10 +1,11 @@
 """`job describe`: a job on one page. Up to 20 executions as Bacalhau shows them; beyond, counts, failures and the 20 worst."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from tui.cli.commands.job_list import execution_row
+from tui.cli.commands.job_list import every_line, execution_row
 from tui.cli.commands.job_partitions import COLUMNS, row_cells
 from tui.cli.context import Context, named
 from tui.cli.listing import Column, show_object
@@ -14,8 +15,8 @@ from tui.feed import JobView
 
 if TYPE_CHECKING:
     from orchestrator.client import OrchestratorClient
-    from orchestrator.contract.api import GetJobResponse
     from orchestrator.contract.execution import Execution
+    from orchestrator.contract.history import JobHistory
     from orchestrator.contract.job import Job
 
 FEW = 20
@@ -45,7 +46,7 @@ async def _describe(
             answer = await client.job(wanted, version=version, include="executions,history")
             show_object(context, answer, output, pretty=pretty)
             return
-        answer = await client.job(wanted, version=version, include="history")
+        answer = await client.job(wanted, version=version, include="history" if context.wants_json else "")
         view = JobView()
         view.load(await client.grid(answer.job.id))
         is_current = version in (0, view.version)
@@ -58,7 +59,8 @@ async def _describe(
             await _show_many(context, client, view)
         else:
             await _show_few(context, client, answer.job, version)
-        _show_history(context, answer)
+        query = {"event_type": "job", "version": answer.job.version}
+        _show_history(context, (await every_line(client, answer.job.id, 0, "", query)).items)
 
 
 def _show_job(context: Context, job: "Job") -> None:
@@ -93,7 +95,7 @@ async def _show_many(context: Context, client: "OrchestratorClient", view: JobVi
     output = context.output
     _title(context, "Summary")
     output.fields({name: str(number) for name, number in view.summary.items()})
-    if groups := await failure_lines(client, view.job_id):
+    if groups := await failure_lines(client, view):
         _title(context, "Failures")
         for line in groups:
             output.line(line)
@@ -152,12 +154,11 @@ def _show_output(context: Context, executions: "tuple[Execution, ...]") -> None:
                 output.line("...\nOutput truncated")
 
 
-def _show_history(context: Context, answer: "GetJobResponse") -> None:
-    lines = answer.history.items if answer.history else ()
+def _show_history(context: Context, lines: "Sequence[JobHistory]") -> None:
     if not lines:
         return
     _title(context, "Job History")
     column = Column(context.output)
-    shown = [line for line in lines if not line.execution_id][-HISTORY_SHOWN:]
+    shown = lines[-HISTORY_SHOWN:]
     rows = [(column.time(line.event.timestamp or line.time), line.event.topic, line.event.message) for line in shown]
     context.output.table(("Time", "Topic", "Event"), rows)

@@ -206,7 +206,7 @@ async def _history(
 ) -> None:
     async with context.client(namespace) as client:
         wanted = await named(client, job, context.settings.instance_id())
-        answer = await _lines(client, wanted, limit or 0, next_token, query)
+        answer = await every_line(client, wanted, limit or 0, next_token, query)
         column = Column(context.output, is_wide=options.wide)
         rows = [
             (
@@ -222,7 +222,7 @@ async def _history(
         show_list(context, options, ("Time", "Level", "Job Version", "Exec. ID", "Topic", "Event"), rows, body=answer)
 
 
-async def _lines(
+async def every_line(
     client: "OrchestratorClient", job: str, limit: int, token: str, query: dict[str, Any]
 ) -> "HistoryList":
     """So many lines (0 = all there are now). The token of a running job never becomes empty: an empty page is the end."""
