@@ -17,6 +17,7 @@ from orchestrator.core.commands import Decision, Reply, Retry, Stop, StopPartiti
 from orchestrator.core.decide import conclude, decide
 from orchestrator.core.draft import Draft, Put
 from orchestrator.core.model import NEVER, AnswerRecord
+from orchestrator.core.nodes import LATE
 from orchestrator.core.restore import restore
 from orchestrator.errors import AmbiguousJobError, JobNotFoundError, OrchestratorError, StoreError
 from orchestrator.store.base import Store
@@ -74,6 +75,8 @@ class Reactor:
         self._fence = fence
         self._cluster: Cluster | None = None
         self._inbox: list[_Entry] = []
+        self._carried: list[_Entry] = []
+        """Of the batch that is under way."""
         self._arrived = asyncio.Event()
         self._logs: dict[JobId, ChangeLog] = {}
         self._settled: dict[JobId, None] = {}
@@ -110,9 +113,6 @@ class Reactor:
         """Carry out a command unless one with this token was within 24 hours; the answer then is that one's, byte by byte."""
         if not token:
             return encode(await self.carry_out(command))
-        kept = await self.store.answer(token)
-        if kept:
-            return kept.body
         reply = await self._enqueue(command, Once(token, encode))
         assert isinstance(reply, bytes)
         return reply
@@ -160,10 +160,11 @@ class Reactor:
             self._failed = error
             raise
         finally:
-            reason = self._failed or asyncio.CancelledError()
-            for entry in self._inbox:
-                if not entry.future.done():
-                    entry.future.set_exception(reason)
+            for entry in (*self._carried, *self._inbox):
+                if self._failed is None:
+                    entry.future.cancel()
+                else:
+                    self._refuse(entry, self._failed)
             self._inbox.clear()
 
     async def _enqueue(self, command: Decision, once: Once | None) -> Reply | bytes:
@@ -179,10 +180,11 @@ class Reactor:
         if self._inbox:
             return 0.0
         due = self.cluster.deadlines.next()
-        target = min(due or after(self.clock.now(), MOST_SLEEP), after(self.clock.now(), MOST_SLEEP))
+        began = self.clock.now()
+        target = max(began, min(due or after(began, MOST_SLEEP), after(began, MOST_SLEEP)))
         self._arrived.clear()
         try:
-            async with asyncio.timeout(max(0.0, (target - self.clock.now()) / SECOND)):
+            async with asyncio.timeout((target - began) / SECOND):
                 await self._arrived.wait()
         except TimeoutError:
             pass
@@ -190,13 +192,13 @@ class Reactor:
 
     async def _batch(self, *, is_continuation: bool, late_by: float) -> bool:
         """Carry out what has arrived and what is due; returns whether there is more to do at once."""
-        entries, self._inbox = self._inbox[:MOST_COMMANDS], self._inbox[MOST_COMMANDS:]
-        entries = await self._load_named(entries)
+        self._carried, self._inbox = self._inbox[:MOST_COMMANDS], self._inbox[MOST_COMMANDS:]
+        entries = await self._load_named(self._carried)
         draft = Draft(self.cluster, self.clock.now(), new_id)
         draft.is_continuation = is_continuation
         done, answers = self._decide(draft, entries)
         due = self.cluster.deadlines.take(draft.now, MOST_DUE)
-        if due:
+        if due or late_by > LATE:
             decide(draft, Tick(due=tuple(due), late_by=late_by))
         conclude(draft)
         changes = draft.changes()
@@ -206,8 +208,7 @@ class Reactor:
             self.commit += 1
         self._publish(draft.put())
         for entry, reply in done:
-            if not entry.future.done():
-                entry.future.set_result(reply)
+            self._answer(entry, reply)
         return draft.is_unfinished or bool(self._inbox)
 
     def _decide(
@@ -224,6 +225,10 @@ class Reactor:
             mark = draft.mark()
             try:
                 reply: Reply | bytes = decide(draft, entry.command)
+                if once:
+                    assert not isinstance(reply, bytes)
+                    reply = once.encode(reply)
+                    answers[once.token] = AnswerRecord(token=once.token, body=reply, time=draft.now)
             except OrchestratorError as error:
                 draft.rollback(mark)
                 self._refuse(entry, error)
@@ -233,12 +238,12 @@ class Reactor:
                 draft.rollback(mark)
                 self._refuse(entry, error)
                 continue
-            if once:
-                assert not isinstance(reply, bytes)
-                reply = once.encode(reply)
-                answers[once.token] = AnswerRecord(token=once.token, body=reply, time=draft.now)
             done.append((entry, reply))
         return done, answers
+
+    def _answer(self, entry: _Entry, reply: Reply | bytes) -> None:
+        if not entry.future.done():
+            entry.future.set_result(reply)
 
     def _refuse(self, entry: _Entry, error: Exception) -> None:
         if not entry.future.done():
@@ -285,10 +290,18 @@ class Reactor:
             self.bells.ring(job_bell(job_id))
 
     async def _load_named(self, entries: list[_Entry]) -> list[_Entry]:
-        """Bring the jobs into memory that commands mean; those that mean none are refused and left out."""
+        """Bring the jobs into memory that commands mean; those that mean none are refused and left out.
+
+        A command that was carried out before is answered here: only now is it certain that no commit is under way that might
+        be keeping its answer.
+        """
         found: list[_Entry] = []
         for entry in entries:
             try:
+                kept = await self.store.answer(entry.once.token) if entry.once else None
+                if kept:
+                    self._answer(entry, kept.body)
+                    continue
                 await self._load_for(entry.command)
             except OrchestratorError as error:
                 self._refuse(entry, error)

@@ -61,7 +61,7 @@ def test_the_same_job_again_is_refused_and_nothing_is_written() -> None:
     world = World()
     world.submit(a_job("a"))
     commits = world.commits
-    with pytest.raises(NoChangesError, match="no changes detected for new job spec. Job Name: 'a'"):
+    with pytest.raises(NoChangesError, match=r"no changes detected for new job spec\. Job Name: 'a'"):
         world.submit(a_job("a"))
     assert world.commits == commits
 

@@ -16,7 +16,7 @@ STEADY = Backoff(initial=100, factor=1, max=100, jitter=False)
 def snapshot_of(world: World) -> Snapshot:
     """What a store would give, of everything that was ever committed."""
     executions = [e for e in world.executions.values() if not e.state.is_terminal]
-    latest = {job_id: version for job_id, version in sorted(world.jobs)}
+    latest = dict(sorted(world.jobs))
     wanted = {(e.job_id, e.job_version) for e in executions}
     held = {e.job_id for e in executions}
     wanted |= {key for key in latest.items() if key[0] in held or not world.jobs[key].job.state.state_type.is_terminal}
