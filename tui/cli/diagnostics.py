@@ -168,6 +168,11 @@ def warn(text: str) -> None:
     _write(f"Warning: {printable(text)}")
 
 
+def tell_interrupted(job: str) -> None:
+    """Say that Ctrl-C ended only the waiting, and how to wait again."""
+    note(f"Interrupted: the job goes on. To wait for it again: shoal job wait {job}")
+
+
 def ask(question: str) -> bool:
     """Ask on the terminal; only `y` or `yes` is yes."""
     sys.stderr.write(f"{printable(question)} [y/N] ")

@@ -1,7 +1,7 @@
 """From plain data to a job that runs: checked here first, then submitted, then waited for."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -10,9 +10,12 @@ from orchestrator.contract.decode import decode_job
 from orchestrator.contract.job import Job
 from orchestrator.contract.units import duration
 from tui.cli.context import Context
-from tui.cli.diagnostics import CommandError, ExitCode, Finding, UsageError, warn
+from tui.cli.diagnostics import CommandError, ExitCode, Finding, UsageError, tell_interrupted, warn
 from tui.cli.options import flag, together
 from tui.cli.output import Output
+
+if TYPE_CHECKING:
+    from orchestrator.client import OrchestratorClient
 
 INVALID = "the job provided is invalid"
 
@@ -129,9 +132,7 @@ async def _submit(context: Context, job: Job, options: RunOptions) -> int:
 
         progress = _stderr() if options.id_only else None
         if options.follow:
-            from tui.cli.logstream import LogOptions, stream_logs
-
-            await stream_logs(context, client, answer.job_id, LogOptions(follow=True, attempt="all"))
+            await _follow_logs(context, client, answer.job_id)
         code = await wait_for(
             context,
             client,
@@ -143,6 +144,22 @@ async def _submit(context: Context, job: Job, options: RunOptions) -> int:
         if options.node_details and not context.wants_json:
             await tell_nodes(client, answer.job_id, progress or context.output)
         return code
+
+
+async def _follow_logs(context: Context, client: "OrchestratorClient", job: str) -> None:
+    """Write the logs until all is ended. A stream that breaks is told: the wait after it goes on."""
+    import asyncio
+
+    from orchestrator.client import ClientError
+    from tui.cli.logstream import LogOptions, stream_logs
+
+    try:
+        await stream_logs(context, client, job, LogOptions(follow=True, attempt="all"))
+    except ClientError as error:
+        warn(f"{error.message}; go on reading with: shoal job logs {job} -f")
+    except asyncio.CancelledError:
+        tell_interrupted(job)
+        raise
 
 
 def _stderr() -> Output:

@@ -15,7 +15,7 @@ from orchestrator.contract.job import Job, JobStateType
 from orchestrator.contract.partitions import PartitionState, state_word
 from orchestrator.contract.selectors import format_ranges, parse_ranges
 from tui.cli.context import Context
-from tui.cli.diagnostics import CommandError, ExitCode, note
+from tui.cli.diagnostics import CommandError, ExitCode, tell_interrupted
 from tui.cli.display import Display, InPlace, JsonLines, Lines, Silent
 from tui.cli.output import Output
 from tui.cli.printable import counted, printable
@@ -167,7 +167,7 @@ async def wait_for(
     except TimeoutError:
         _timed_out(job, patience)
     except asyncio.CancelledError:
-        note(f"Interrupted: the job goes on. To wait for it again: shoal job wait {job}")
+        tell_interrupted(job)
         raise
     exit_code = ExitCode.OK if view.job_state == JobStateType.COMPLETED else ExitCode.FAILED
     if context.wants_json:
