@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node.engines import cgroup, process
+from node.engines import bubblewrap, cgroup, process
 from node.engines.base import EngineError, Mount
 from node.engines.bubblewrap import read_status
 from node.engines.process import ProcessEngine
@@ -61,6 +61,16 @@ async def test_agents_data_directory_is_hidden_wherever_it_is() -> None:
         await bench.close()
     finally:
         await asyncio.to_thread(shutil.rmtree, home)
+
+
+async def test_mounts_of_containers_are_not_in_the_sandbox(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Path("/var/lib")
+    monkeypatch.setattr(bubblewrap, "CONTAINERS", (here / "dpkg", here / "none"))
+    monkeypatch.setattr(bubblewrap, "_has_containers", lambda: True)
+    own = sorted(entry.name for entry in here.iterdir() if entry.name != "dpkg")  # noqa: ASYNC240
+    fresh = Bench("bubblewrap", bench.home)
+    assert sorted(await output(fresh, "ls -A /var/lib")) == own
+    await fresh.close()
 
 
 async def test_only_its_own_processes_are_seen(bench: Bench) -> None:
