@@ -137,7 +137,7 @@ def server_config(backend: Backend) -> uvicorn.Config:
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket. Raises StartError where the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

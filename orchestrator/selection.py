@@ -12,8 +12,8 @@ import msgspec
 
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.ids import SECOND, Timestamp
-from orchestrator.contract.partitions import NO_NODE, STOPPING
-from orchestrator.contract.selection import Fact, Selection
+from orchestrator.contract.partitions import NO_NODE, STOPPING, PartitionState
+from orchestrator.contract.selection import Fact, Indices, Selection, StateIs
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import NEVER, ExecutionRecord
 from orchestrator.errors import InvalidRequestError
@@ -100,14 +100,32 @@ async def select(
         return list(range(job.count))
     packed = Selection(terms=tuple(term for term in selection.terms if Selection(terms=(term,)).is_packed))
     halted = frozenset(stopping)
+    candidates = likely(entry, packed)
     found: list[int] = []
-    for begin in range(0, job.count, SLICE):
-        page = range(begin, min(job.count, begin + SLICE))
+    for begin in range(0, len(candidates), SLICE):
+        page = candidates[begin : begin + SLICE]
         found += [index for index in page if packed.test(known_of(entry, index, halted, now))]
         await asyncio.sleep(0)
     if selection.is_packed:
         return found
     return await _with_executions(store, entry, halted, selection, found, now)
+
+
+def likely(entry: JobEntry, selection: Selection) -> Sequence[int]:
+    """Partitions that a selection may take, without a look at each as a whole: by its indices and states."""
+    candidates: Sequence[int] = range(entry.record.job.count)
+    for term in selection.terms:
+        match term:
+            case Indices():
+                parts = zip(term.firsts, term.lasts, strict=True)
+                wanted = [index for first, last in parts for index in range(first, min(last + 1, len(entry.states)))]
+                candidates = wanted if isinstance(candidates, range) else candidates
+            case StateIs(word=word) if word != "stopping":
+                state = PartitionState[word.upper()]
+                candidates = [index for index in candidates if entry.states[index] == state]
+            case _:
+                continue
+    return candidates
 
 
 async def _with_executions(
@@ -151,13 +169,16 @@ def known_of(entry: JobEntry, index: int, stopping: frozenset[int], now: Timesta
 
 def ranges_of(indices: Sequence[int]) -> tuple[range, ...]:
     """Ascending indices as ranges."""
-    ranges: list[range] = []
-    for index in indices:
-        if ranges and ranges[-1].stop == index:
-            ranges[-1] = range(ranges[-1].start, index + 1)
-        else:
-            ranges.append(range(index, index + 1))
-    return tuple(ranges)
+    if not indices:
+        return ()
+    breaks = [at for at in range(1, len(indices)) if indices[at] != indices[at - 1] + 1]
+    firsts, lasts = [0, *breaks], [*(at - 1 for at in breaks), len(indices) - 1]
+    return tuple(range(indices[first], indices[last] + 1) for first, last in zip(firsts, lasts, strict=True))
+
+
+def text_of(indices: Sequence[int]) -> str:
+    """Ascending indices as text: `3-9,12`."""
+    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in ranges_of(indices))
 
 
 def normalised(message: str) -> str:

@@ -181,9 +181,7 @@ async def test_waiting_is_explained_node_by_node(api: Api) -> None:
     agent = Agent(api, cpu=1)
     await api.submit(count=2, cpu="4")
     nobody = (await api.get(f"{JOBS}/golden/explain"))["Items"]
-    assert nobody == [
-        {"Reason": "no node has joined the cluster", "Count": 2, "Partitions": "0-1", "Nodes": []}
-    ]
+    assert nobody == [{"Reason": "no node has joined the cluster", "Count": 2, "Partitions": "0-1", "Nodes": []}]
     await agent.sync()
     await Agent(api, "n2", cpu=2).sync()
     (item,) = (await api.get(f"{JOBS}/golden/explain", select="1"))["Items"]
