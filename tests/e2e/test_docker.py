@@ -102,11 +102,12 @@ def done_job(text: str) -> str:
     return found[0]
 
 
-def test_an_image_that_does_not_exist_is_not_tried_again(containers: Cluster, tmp_path: Path) -> None:
-    with registry(tmp_path) as host:
-        job_id = containers.submit(docker_job("no-image", f"{host}/nobody/nothing:1", "true"))
-        assert containers.wait_ended(job_id) == "Failed"
-    (row,) = containers.rows(job_id)
+def test_an_image_that_does_not_exist_is_not_tried_again(start_cluster: StartCluster, tmp_path: Path) -> None:
+    cluster = start_cluster(nodes=1, engines="docker")  # the machine's engine: the tests' own reaches no registry
+    with registry(tmp_path / "registry") as host:
+        job_id = cluster.submit(docker_job("no-image", f"{host}/nobody/nothing:1", "true"))
+        assert cluster.wait_ended(job_id) == "Failed"
+    (row,) = cluster.rows(job_id)
     assert (row["Cause"], row["Attempts"]) == ("image", 1)
     assert "nobody/nothing" in row["Message"]
 
