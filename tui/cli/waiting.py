@@ -28,6 +28,8 @@ TICK = 0.25
 """Seconds between ticks of the display."""
 REASON_EVERY = 5.0
 """Seconds between questions why a job waits."""
+QUEUED = "Job queued. "
+"""How the message of a queued job begins; its state says that already."""
 GROUPS_SHOWN = 5
 RANGES_SHOWN = 60
 """Characters of a group's indices."""
@@ -125,7 +127,7 @@ class Wait:
         ):
             return
         self.next_question = time.monotonic() + REASON_EVERY
-        reason = view.job_message
+        reason = view.job_message.removeprefix(QUEUED)
         if not reason:
             with suppress(ClientError):
                 explanations = await self.client.explain(view.job_id)

@@ -43,6 +43,21 @@ def test_fetching_again_replaces_what_was_fetched(shoal: Shoal, tmp_path: Path) 
     assert not (tmp_path / "job-fish" / "partition-1" / "old").exists()
 
 
+def test_a_partition_that_has_no_results_any_more_does_not_stay(api: FakeApi, shoal: Shoal, tmp_path: Path) -> None:
+    shoal("job", "get", "fish")
+    (tmp_path / "job-fish" / "partition-99").mkdir()
+    url = f"http://127.0.0.1:1234{JOBS}/x/results/0.tar.gz"
+    api.on(
+        "GET", f"{JOBS}/[^/]+/results", {"NextToken": "", "Items": [{"Type": "urlDownload", "Params": {"URL": url}}]}
+    )
+    assert shoal("job", "get", "fish").code == 0
+    assert sorted(path.name for path in (tmp_path / "job-fish").iterdir()) == [
+        "manifest.json",
+        "partition-0",
+        "partition-99",  # nobody fetched this one
+    ]
+
+
 def test_completed_partitions_without_results_are_told(shoal: Shoal) -> None:
     assert "2 completed partitions published no results" in shoal("job", "get", "fish").err
 

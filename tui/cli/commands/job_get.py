@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import click
 import msgspec
 
 from tui.cli.commands.job_partitions import every_row
-from tui.cli.context import Context, named
+from tui.cli.context import LAST, Context, named
 from tui.cli.diagnostics import CommandError, ExitCode, UsageError, note, warn
 from tui.cli.options import flag, job_argument, namespace_option
 from tui.cli.printable import counted, printable
@@ -86,7 +87,6 @@ def get(
 async def _get(
     context: Context, job: str, namespace: str, output_dir: str | None, *, is_raw: bool, patience: float
 ) -> int:
-    name = job if namespace in ("", "default") else f"{namespace}-{job}"
     async with context.client(namespace) as client:
         wanted = await named(client, job, context.settings.instance_id())
         if not context.wants_json:
@@ -95,6 +95,7 @@ async def _get(
         items = (await client.results(grid.job_id)).items
         if not items:
             return await _tell_none(context, client, grid.job_id, job)
+        name = grid.job_id if job == LAST else job if namespace in ("", "default") else f"{namespace}-{job}"
         target = Path(output_dir) if output_dir is not None else Path(f"job-{name}")
         rows = {row.index: row for row in (await every_row(client, grid.job_id, "completed")).items}
         try:
@@ -102,6 +103,7 @@ async def _get(
             async with asyncio.timeout(patience or None):
                 entries = await _fetch_all(client, grid.job_id, items, rows, target, is_raw=is_raw)
             manifest = Manifest(job_id=grid.job_id, job_version=grid.job_version, partitions=tuple(entries))
+            await asyncio.to_thread(_remove_stale, target, {entry.index for entry in entries})
             (target / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
         except TimeoutError as error:
             message = f"the results were not fetched within {patience:g} s"
@@ -165,6 +167,17 @@ async def _fetch_all(
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return sorted(entries, key=lambda entry: entry.index)
+
+
+def _remove_stale(target: Path, fetched: set[int]) -> None:
+    """Remove the partitions that an earlier fetch put here, by its manifest, and that have no results any more."""
+    try:
+        former = msgspec.json.decode((target / "manifest.json").read_bytes(), type=Manifest)
+    except (OSError, msgspec.MsgspecError):
+        return
+    for entry in former.partitions:
+        if entry.index not in fetched:
+            shutil.rmtree(target / f"partition-{entry.index}", ignore_errors=True)
 
 
 def _place(item: "SpecConfig") -> tuple[str, int | None]:
