@@ -30,6 +30,7 @@ from orchestrator.core.commands import Decision, Reply, Submit, Submitted, Sync,
 from orchestrator.core.decide import conclude, decide
 from orchestrator.core.draft import Draft
 from orchestrator.core.model import Changes, ExecutionRecord, Happening, JobRecord, PartitionRecord
+from orchestrator.core.placement import refusal
 
 START = Timestamp(1_800_000_000_000_000_000)
 BUILD = BuildVersion(git_version="v0", git_commit="0", build_date="", goos="linux", goarch="amd64")
@@ -150,6 +151,7 @@ class World:
             draft = Draft(self.cluster, self.now, self.new_id)
             draft.is_continuation = True
             self._finish(draft)
+        self.check_no_room_is_wasted()
         if errors:
             raise errors[0]
         return replies
@@ -174,6 +176,13 @@ class World:
         self.happenings += changes.happenings
         draft.put()
         self.cluster.check()
+
+    def check_no_room_is_wasted(self) -> None:
+        """Assert that nothing waits which a node would take now: nobody would ever look at it again."""
+        for entry in map(self.cluster.jobs.__getitem__, self.cluster.hungry):
+            if next(entry.waiting(self.now), None) is not None:
+                takers = [n.id for n in self.cluster.nodes.values() if n.is_usable and not refusal(entry, n, n.free())]
+                assert not takers, f"{entry.id} waits although {takers} would take it"
 
     def pass_time(self, seconds: float) -> None:
         """Move the clock, looking at everything that falls due on the way when it does."""

@@ -217,9 +217,13 @@ class Crowd:
         self.world = World()
         self.node = SimNode(self.world, "n1", cpu=2)
         self.node.sync()
-        self.small = self.world.submit(a_job("small", count=500))
         self.big = self.world.submit(a_job("big", count=1, cpu="2"))
+        self.small = self.world.submit(a_job("small", count=500))
         self.node.sync()
+        self.node.fail(self.node.running()[0])
+        self.node.sync()
+        self.node.sync()
+        self.world.pass_time(2)
 
     def work(self, seconds: int, step: int = 5) -> None:
         """One of the small ones ends every few seconds."""
@@ -233,7 +237,7 @@ class Crowd:
 
 def test_a_big_job_is_not_starved_by_small_ones() -> None:
     crowd = Crowd()
-    crowd.work(55)
+    crowd.work(50)
     assert places(crowd.world, crowd.big) == []
     crowd.work(20)
     assert places(crowd.world, crowd.big) == ["n1"]
