@@ -85,24 +85,26 @@ class FullDisk(MemoryStore):
     """A store that fails from some moment on."""
 
     is_full = False
+    path = "/data/cluster.db"
 
     async def commit(self, changes: Changes, number: int, now: Timestamp) -> None:
         if self.is_full:
-            raise StoreError("/data/cluster.db", "No space left on device")
+            raise StoreError(self.path, "No space left on device")
         await super().commit(changes, number, now)
 
 
 async def test_a_store_that_fails_ends_the_process_with_its_path_and_reason(tmp_path: Path) -> None:
     store = FullDisk()
+    serving = orchestrator(tmp_path, store)
+    api = Api(await serving.__aenter__())
+    await api.submit("kept")
+    store.is_full = True
+    with contextlib.suppress(httpx.TransportError):
+        answer = await api.ask("PUT", JOBS, {"Job": plain_job("lost")})
+        assert (answer.status_code, answer.json()["Code"]) == (500, "DatastoreFailure")
+    await api.http.aclose()
     with pytest.raises(StoreError, match=r"^/data/cluster\.db: No space left on device$"):
-        async with orchestrator(tmp_path, store) as url:
-            api = Api(url)
-            await api.submit("kept")
-            store.is_full = True
-            with contextlib.suppress(httpx.TransportError):
-                answer = await api.ask("PUT", JOBS, {"Job": plain_job("lost")})
-                assert (answer.status_code, answer.json()["Code"]) == (500, "DatastoreFailure")
-            await api.http.aclose()
+        await serving.__aexit__(None, None, None)
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
