@@ -4,17 +4,22 @@ import io
 import os
 import stat
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+import structlog
 
 from node.publishers.base import Results
 
 SPOOL = 1 << 20
 
+log = structlog.get_logger()
+
 
 def write_archive(results: Results, archive: Path) -> None:
     """Write it to the file `archive`. Blocks.
 
-    Symbolic links are kept as links, never followed; pipes, sockets and devices are left out. Raises OSError.
+    Symbolic links are kept as links, never followed; those that lead out of the results are left out, because they mean nothing
+    elsewhere, and so are pipes, sockets and devices. Raises OSError.
     """
     root = f"partition-{results.index}"
     with tarfile.open(archive, "w:gz", compresslevel=1, format=tarfile.PAX_FORMAT, bufsize=SPOOL) as tar:
@@ -67,8 +72,19 @@ def _add_tree(tar: tarfile.TarFile, directory: Path, name: str) -> None:
             if one.is_symlink():
                 link = _entry(inside, tarfile.SYMTYPE, 0o777)
                 link.linkname = str(Path(one.path).readlink())
-                tar.addfile(link)
+                if stays_inside(inside, link.linkname):
+                    tar.addfile(link)
+                else:
+                    log.warning("link_left_out", path=one.path, target=link.linkname)
             elif one.is_dir(follow_symlinks=False):
                 waiting.append((Path(one.path), inside))
             elif one.is_file(follow_symlinks=False):
                 _add_file(tar, Path(one.path), inside)
+
+
+def stays_inside(name: str, target: str) -> bool:
+    """Whether a link `name` stays inside the archive wherever that is unpacked: it goes up only first, and not too far."""
+    steps = PurePosixPath(target).parts
+    up = next((number for number, step in enumerate(steps) if step != ".."), len(steps))
+    depth = len(PurePosixPath(name).parent.parts)
+    return not target.startswith("/") and ".." not in steps[up:] and up < depth
