@@ -154,7 +154,9 @@ class PagingToken(Spec, frozen=True, kw_only=True):
         Raises ValueError with Bacalhau's sentence when it is none.
         """
         try:
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode(errors="replace")
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode(
+                errors="replace"
+            )
         except binascii.Error as error:
             message = f"failed to decode paging token: invalid paging token: {text}"
             raise ValueError(message) from error

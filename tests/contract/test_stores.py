@@ -179,9 +179,15 @@ async def test_load_has_unended_jobs_and_ended_ones_with_a_live_execution_and_no
         happenings=[happening(1, 1), happening(2, 1), happening(1, 3)],
     )
     snapshot = await subject.store.load()
-    assert sorted((it.job.id, it.job.version) for it in snapshot.jobs) == [*((job_id(n), 1) for n in (1, 2, 4)), (job_id(4), 2)]
+    assert sorted((it.job.id, it.job.version) for it in snapshot.jobs) == [
+        *((job_id(n), 1) for n in (1, 2, 4)),
+        (job_id(4), 2),
+    ]
     assert sorted(it.id for it in snapshot.executions) == [execution_id(2), execution_id(4)]
-    assert sorted((it.job_id, it.index) for it in snapshot.partitions) == [*((job_id(n), 5) for n in (1, 2, 4)), (job_id(4), 6)]
+    assert sorted((it.job_id, it.index) for it in snapshot.partitions) == [
+        *((job_id(n), 5) for n in (1, 2, 4)),
+        (job_id(4), 6),
+    ]
     assert snapshot.next_seqs == {job_id(1): 3, job_id(2): 1, job_id(4): 1}
 
 
