@@ -11,17 +11,29 @@ from litestar import Litestar, Response
 from litestar.di import Provide
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import HTTPResponseStartEvent, Message, Scope
 
 from orchestrator.contract.api import MAX_BODY, ErrorEnvelope
 from orchestrator.errors import InvalidJobError, InvalidRequestError, OrchestratorError
-from orchestrator.routes import agents, auth, health, jobs, listing, logs, nodes, partitions, reasons, results, watch
+from orchestrator.routes import (
+    agents,
+    auth,
+    health,
+    jobs,
+    listing,
+    logs,
+    nodes,
+    partitions,
+    reasons,
+    results,
+    schema,
+    watch,
+)
 from orchestrator.routes.backend import VERSION, Backend
 from orchestrator.routes.wire import HttpRequest
 
 HANDLERS = [
+    schema.schema,
     health.to_version,
     health.livez,
     health.readyz,
@@ -94,12 +106,7 @@ def create_app(backend: Backend) -> Litestar:
         before_send=[add_headers],
         request_max_body_size=MAX_BODY,
         logging_config=None,
-        openapi_config=OpenAPIConfig(
-            title="Shoal",
-            version="1",
-            path="/schema",
-            render_plugins=[JsonRenderPlugin(path="/")],
-        ),
+        openapi_config=None,
     )
 
 

@@ -56,7 +56,7 @@ async def get_method(request: HttpRequest, method: FromPath[str], backend: Named
     return await answer(request, requirement(backend))
 
 
-@post("/api/v1/auth/{method:str}", status_code=200)
+@post("/api/v1/auth/{method:str}", status_code=200, body=AuthRequest)
 async def authenticate(
     request: HttpRequest, method: FromPath[str], backend: NamedDependency[Backend]
 ) -> Response[bytes]:

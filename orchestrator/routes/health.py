@@ -5,6 +5,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.response import Redirect
 
+from orchestrator.contract.node import BuildVersion, NodeInfo
 from orchestrator.errors import OrchestratorError
 from orchestrator.routes.backend import VERSION, Backend
 from orchestrator.routes.wire import HttpRequest, answer
@@ -48,13 +49,13 @@ async def alive(request: HttpRequest) -> Response[bytes]:
     return await answer(request, {"Status": "OK"})
 
 
-@get("/api/v1/agent/version")
+@get("/api/v1/agent/version", answer=BuildVersion)
 async def version(request: HttpRequest) -> Response[bytes]:
     """The build whose API this is."""
     return await answer(request, VERSION)
 
 
-@get("/api/v1/agent/node")
+@get("/api/v1/agent/node", answer=NodeInfo)
 async def agent_node(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
     """The orchestrator as a node."""
     return await answer(request, backend.info)

@@ -10,7 +10,7 @@ from litestar.response import Stream
 from msgspec import Meta
 from msgspec.structs import replace
 
-from orchestrator.contract.api import PagingToken, PutJobResponse, StopJobResponse
+from orchestrator.contract.api import GetJobResponse, JobList, PagingToken, PutJobResponse, StopJobResponse
 from orchestrator.contract.decode import decode_job
 from orchestrator.contract.job import Job
 from orchestrator.contract.selectors import LabelSelector
@@ -76,7 +76,9 @@ class NameQuery(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-@route("/api/v1/orchestrator/jobs", http_method=["PUT", "POST"], status_code=200)
+@route(
+    "/api/v1/orchestrator/jobs", http_method=["PUT", "POST"], status_code=200, body=SubmitRequest, answer=PutJobResponse
+)
 async def submit_job(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
     """Submit a job, or a new version of the one of that name."""
     asked = await body(request, SubmitRequest)
@@ -113,7 +115,7 @@ def in_namespace(job: Any, namespace: str) -> Any:
     return job | {own: job.get(own) or namespace}
 
 
-@get("/api/v1/orchestrator/jobs")
+@get("/api/v1/orchestrator/jobs", query=ListQuery, answer=JobList)
 async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes] | Stream:
     """Jobs, oldest first; `include=summary` adds the counts of each one's partitions."""
     asked = query(request.query_params, ListQuery)
@@ -169,7 +171,7 @@ def selector_of(labels: tuple[str, ...]) -> LabelSelector | None:
         raise InvalidRequestError(str(error)) from error
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}")
+@get("/api/v1/orchestrator/jobs/{job_id:str}", query=GetQuery, answer=GetJobResponse)
 async def get_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Response[bytes]:
     """One job, with its history and executions where they are asked for."""
     asked = query(request.query_params, GetQuery)
@@ -195,7 +197,9 @@ async def version_of(backend: Backend, entry: JobEntry, wanted: str, version: in
     return record.job
 
 
-@delete("/api/v1/orchestrator/jobs/{job_id:str}", status_code=200)
+@delete(
+    "/api/v1/orchestrator/jobs/{job_id:str}", status_code=200, query=NameQuery, body=StopRequest, answer=StopJobResponse
+)
 async def stop_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Response[bytes]:
     """Stop a job."""
     asked, named = await body(request, StopRequest), query(request.query_params, NameQuery)
@@ -211,7 +215,7 @@ async def stop_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDe
     return await answer(request, await backend.reactor.carry_out_once(command, token, encoded))
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/versions")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/versions", query=NameQuery, answer=JobList)
 async def list_versions(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
     """All versions of a job, ascending."""
     entry = await backend.reactor.entry(job_id, query(request.query_params, NameQuery).namespace)

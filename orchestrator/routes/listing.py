@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Meta
 
-from orchestrator.contract.api import HistoryList, PagingToken
+from orchestrator.contract.api import ExecutionList, HistoryList, PagingToken, ResultList
 from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp, is_execution_id
@@ -66,7 +66,7 @@ class ExecutionsQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=0, lt=2**32)] = 0
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/history")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/history", query=HistoryQueryString, answer=HistoryList)
 async def list_history(
     request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
 ) -> Response[bytes]:
@@ -119,7 +119,7 @@ async def first_history(backend: Backend, job: Job) -> HistoryList:
     return HistoryList(next_token="", items=tuple(history_of(line) for line in lines))
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/executions")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/executions", query=ExecutionsQuery, answer=ExecutionList)
 async def list_executions(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
     """Executions of a job, each with its job."""
     asked = query(request.query_params, ExecutionsQuery)
@@ -163,7 +163,7 @@ def with_job(record: ExecutionRecord, job: bytes) -> bytes:
     return msgspec.json.encode(execution_of(record))[:-1] + b',"Job":' + job + b"}"
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/results")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/results", answer=ResultList)
 async def list_results(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
     """Where the results of a job are: one item a completed partition that has published any, in their order."""
     entry = await backend.reactor.entry(job_id, query(request.query_params, ExecutionsQuery).namespace)

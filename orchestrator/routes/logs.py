@@ -57,7 +57,11 @@ class StreamQuery(msgspec.Struct, frozen=True, kw_only=True):
     job_version: Annotated[int, Meta(ge=0)] = 0
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/partitions/{index:int}/attempts/{attempt:int}/log")
+@get(
+    "/api/v1/orchestrator/jobs/{job_id:str}/partitions/{index:int}/attempts/{attempt:int}/log",
+    query=RangeQuery,
+    answer=LogRange,
+)
 async def get_log(
     request: HttpRequest,
     job_id: FromPath[str],
@@ -112,7 +116,7 @@ def range_of(piece: LogPiece, pattern: re.Pattern[bytes] | None) -> LogRange:
     )
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/logs")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/logs", query=LogWish)
 async def no_socket(job_id: FromPath[str]) -> None:
     """Logs come over a WebSocket."""
     message = "logs are read over a WebSocket: this request has no `Upgrade: websocket`"

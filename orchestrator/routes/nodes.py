@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Meta
 
-from orchestrator.contract.api import cased
+from orchestrator.contract.api import NodeList, cased
 from orchestrator.contract.ids import NodeId
 from orchestrator.contract.node import NodeState
 from orchestrator.errors import AmbiguousNodeError, InvalidRequestError, NodeNotFoundError
@@ -42,7 +42,7 @@ class NodesQuery(msgspec.Struct, frozen=True, kw_only=True):
     filter_status: str = ""
 
 
-@get("/api/v1/orchestrator/nodes")
+@get("/api/v1/orchestrator/nodes", query=NodesQuery, answer=NodeList)
 async def list_nodes(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
     """All nodes."""
     asked = query(request.query_params, NodesQuery)

@@ -69,7 +69,7 @@ class StopPartitionsRequest(Envelope, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/partitions")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/partitions", query=PartitionsQuery, answer=Grid)
 async def get_partitions(
     request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
 ) -> Response[bytes]:
@@ -141,7 +141,7 @@ def little_endian(numbers: "array[int]") -> bytes:
     return numbers.tobytes()
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/partitions/{index:int}")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/partitions/{index:int}", answer=PartitionDetail)
 async def get_partition(
     request: HttpRequest, job_id: FromPath[str], index: FromPath[int], backend: NamedDependency[Backend]
 ) -> Response[bytes]:
@@ -183,7 +183,7 @@ def check_index(entry: JobEntry, index: int) -> None:
         raise PartitionNotFoundError(entry.id, index, count)
 
 
-@put("/api/v1/orchestrator/jobs/{job_id:str}/partitions/retry", status_code=200)
+@put("/api/v1/orchestrator/jobs/{job_id:str}/partitions/retry", status_code=200, body=RetryRequest, answer=ActionResult)
 async def retry_partitions(
     request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
 ) -> Response[bytes]:
@@ -199,7 +199,12 @@ async def retry_partitions(
     return await act(request, backend, command, asked)
 
 
-@put("/api/v1/orchestrator/jobs/{job_id:str}/partitions/stop", status_code=200)
+@put(
+    "/api/v1/orchestrator/jobs/{job_id:str}/partitions/stop",
+    status_code=200,
+    body=StopPartitionsRequest,
+    answer=ActionResult,
+)
 async def stop_partitions(
     request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
 ) -> Response[bytes]:

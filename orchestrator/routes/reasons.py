@@ -29,7 +29,7 @@ class ReasonQuery(msgspec.Struct, frozen=True, kw_only=True):
     select: str = ""
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/failures")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/failures", answer=Failures)
 async def list_failures(
     request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
 ) -> Response[bytes]:
@@ -61,7 +61,7 @@ def failure_group(backend: Backend, entry: JobEntry, group: str, failures: Seque
     )
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/explain")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/explain", query=ReasonQuery, answer=Explanations)
 async def explain(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Response[bytes]:
     """Why partitions wait, most first; those that do not wait are left out."""
     asked = query(request.query_params, ReasonQuery)

@@ -32,7 +32,7 @@ class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
     after: str = ""
 
 
-@get("/api/v1/orchestrator/jobs/{job_id:str}/watch")
+@get("/api/v1/orchestrator/jobs/{job_id:str}/watch", query=WatchQuery, answer=Frame)
 async def watch_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
     """Deltas of a job after a cursor, without end. 410 when they are not known any more."""
     asked = query(request.query_params, WatchQuery)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import random
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,13 @@ async def test_probes_redirects_and_schema(api: Api) -> None:
         moved = await api.ask("GET", path)
         assert (moved.status_code, moved.headers["location"]) == (301, "/api/v1/agent/version")
     schema = await api.get("/schema")
-    assert f"{JOBS}/{{job_id}}/partitions" in schema["paths"]
+    grid = schema["paths"][f"{JOBS}/{{job_id}}/partitions"]["get"]
+    assert {one["name"]: one["in"] for one in grid["parameters"]} == {
+        "job_id": "path", "namespace": "query", "select": "query", "limit": "query", "next_token": "query"
+    }  # fmt: skip
+    for reference in re.findall(r'"\$ref":"#/components/schemas/(\w+)"', msgspec.json.encode(schema).decode()):
+        assert reference in schema["components"]["schemas"]
+    assert not [path for path in schema["paths"] if path.startswith("/api/v1/agents")]
     assert (await api.get("/api/v1/agent/node"))["NodeType"] == "Requester"
 
 
