@@ -264,7 +264,8 @@ async def test_inputs_are_read_and_results_published(orchestrator: FakeOrchestra
     (data / "numbers").write_text("3\n4\n")
     carried = "data:;base64," + base64.b64encode(b"carried").decode()
     job = shell(
-        "cat $BACALHAU_INPUTS/numbers > $BACALHAU_OUTPUTS/copy; ln -s /etc/passwd $BACALHAU_OUTPUTS/out; ln -s copy $BACALHAU_OUTPUTS/link;"
+        "cat $BACALHAU_INPUTS/numbers > $BACALHAU_OUTPUTS/copy; ln -s /etc/passwd $BACALHAU_OUTPUTS/out;"
+        " ln -s copy $BACALHAU_OUTPUTS/link;"
         " mkfifo $BACALHAU_OUTPUTS/pipe; mkdir -p $BACALHAU_OUTPUTS/a/b; echo deep > $BACALHAU_OUTPUTS/a/b/c; echo done",
         publisher="orchestrator",
         inputs=(
