@@ -190,6 +190,7 @@ async def test_unsafe_member_is_refused_by_name(
         WHOLE[:-8] + bytes(8),
         gzip.compress(gzip.decompress(WHOLE) + b"more"),
     ],
+    ids=["empty", "text", "no-tar", "one-byte-less", "no-end", "half", "wrong-sum", "more"],
 )
 async def test_damaged_archive_is_refused(results: Results, tmp_path: Path, damaged: bytes) -> None:
     with pytest.raises(ResultRefusedError):
