@@ -104,6 +104,21 @@ class ClusterHistory(RuleBasedStateMachine):
         job_id = self.job_ids[seed % len(self.job_ids)]
         self.world.do(StopPartitions(job_id=job_id, partitions=(range(first, last + 1),)))
 
+    @precondition(lambda self: self.job_ids)
+    @rule(seed=SEEDS)
+    def think_better_of_it(self, seed: int) -> None:
+        """Stop a job and want it again before its nodes have heard of either."""
+        job_id = self.job_ids[seed % len(self.job_ids)]
+        if not self.world.state(job_id).is_terminal:
+            self.world.do(Stop(job_id=job_id, reason="oops"))
+            self.world.do(RetryPartitions(job_id=job_id, partitions=(range(9),)))
+
+    @rule()
+    def everybody_speaks(self) -> None:
+        for _ in range(2):
+            for node in self.nodes:
+                self.speak(node)
+
     @rule(seed=SEEDS)
     def sync(self, seed: int) -> None:
         self.speak(self.pick(seed))
