@@ -67,7 +67,9 @@ class Child:
     def last_words(self) -> str:
         """The last line that it wrote."""
         lines = self.said().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing").removeprefix(
+            "error: "
+        )
 
     async def end(self) -> None:
         """Tell it to end, and wait; by force when it does not."""

@@ -45,7 +45,7 @@ def stack_of(tmp_path: Path, *children: Child) -> Stack:
 
 async def until(condition: object) -> None:
     assert callable(condition)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - processes set no event
             await asyncio.sleep(0.02)
 

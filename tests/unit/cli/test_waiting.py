@@ -92,7 +92,7 @@ def test_a_big_job_tells_failures_and_not_each_partition(api: FakeApi, shoal: Sh
 def test_why_a_job_waits_stands_in_the_same_place(api: FakeApi, shoal: Shoal) -> None:
     api.on("GET", f"{ONE}/partitions", grid_of([S.WAITING], "Queued", message="no node has region=mars"))
     api.on("GET", f"{ONE}/watch", lambda _: httpx.Response(200, stream=Held()))
-    done = shoal("job", "wait", "x", "--wait-timeout-secs", "0.8")
+    done = shoal("job", "wait", "x", "--wait-timeout-secs", "2")
     assert "Queued: no node has region=mars" in shown(done.out)
 
 
