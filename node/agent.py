@@ -78,7 +78,8 @@ class Agent:
         self._jobs: dict[tuple[JobId, int], Job] = {}
         self._needs: dict[tuple[JobId, int], Resources] = {}
         self._backlog: deque[Held] = deque()
-        self._room = offer.capacity
+        self._used = Resources()
+        """Needs of all that holds capacity; more than there is, where the agent before this one had more."""
         self._cleaning = 0
         self._info_seq = 0
         """Seq of the first sync that carried the info as it is now; 0 = none did, -1 = it is known."""
@@ -228,9 +229,9 @@ class Agent:
         while self._backlog and not self._cleaning and not self._leaving.is_set():
             held = self._backlog[0]
             if held.phase is Phase.BACKLOG:
-                if not self._room.holds(held.need):
+                if not self._offer.capacity.holds(self._used.plus(held.need)):
                     return
-                self._room = self._room.minus(held.need)
+                self._used = self._used.plus(held.need)
                 held.phase = Phase.PREPARING
                 held.task = self._tasks.create_task(self._runner.run(held, self._owner()))
             self._backlog.popleft()
@@ -238,7 +239,7 @@ class Agent:
     def changed(self, held: Held, before: Phase) -> None:
         """An execution came from the phase `before` into another: room may be free, and the orchestrator is told."""
         if before.holds_capacity and not held.phase.holds_capacity:
-            self._room = self._room.plus(held.need)
+            self._used = self._used.minus(held.need)
             self._fill()
         if held.phase is Phase.ENDED:
             held.task = None
@@ -298,7 +299,7 @@ class Agent:
         for held in self._held.values():
             if held.phase is not Phase.ENDED:
                 if held.phase.holds_capacity:
-                    self._room = self._room.minus(held.need)
+                    self._used = self._used.plus(held.need)
                 held.task = self._tasks.create_task(self._runner.adopt(held))
         await asyncio.to_thread(remove_others, self._directory, frozenset(self._held))
 
