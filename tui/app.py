@@ -1,0 +1,323 @@
+"""The app: one client, the line to the orchestrator, the overview of the cluster; themes, keys, going from screen to screen."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+from textual.worker import Worker
+
+from orchestrator.client import ClientError, OrchestratorClient, UnreachableError
+from tui import commands, keymap
+from tui.bindings import bindings
+from tui.messages import LinkChanged, OverviewChanged
+from tui.model.link import Link, LinkState
+from tui.options import Options
+from tui.overview import Overview
+from tui.places import Focus, is_open_to, make
+from tui.screens.jobs import JobsPage
+from tui.screens.page import Page
+from tui.styles.themes import NAMES, THEMES
+from tui.widgets import palette as palettes
+from tui.widgets.palette import Palette
+
+T = TypeVar("T")
+UNREACHABLE = 5
+"""Exit code when the orchestrator was never there."""
+REFRESH = 2.0
+"""Seconds between two looks at the cluster."""
+LONGEST_PAUSE = 10.0
+MOST_CLIPBOARD = 100_000
+"""Bytes that a terminal takes; more is written to a file."""
+
+
+class ShoalApp(App[int], inherit_bindings=False):
+    """The operator's terminal."""
+
+    TITLE = "shoal"
+    CSS_PATH = "styles/app.tcss"
+    BINDINGS = bindings("app")
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - Textual annotates it
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012 - the same
+
+    def __init__(self, options: Options, *, client: OrchestratorClient | None = None) -> None:
+        has_no_color = bool(os.environ.get("NO_COLOR"))
+        super().__init__(ansi_color=True if has_no_color else None)
+        self.use_command_palette = True
+        self.options = options
+        self.has_no_color = has_no_color
+        settings = options.settings
+        self.client = client or OrchestratorClient(
+            settings.url, token=settings.token, instance_id=settings.instance_id()
+        )
+        self.link = Link()
+        self.overview = Overview()
+        self.is_paused = False
+        self.mark: Focus | None = None
+        """The attempt that others are compared with."""
+        self.keymap_problems: list[str] = []
+        self._palette: Palette | None = None
+        self._cost = 0.0
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = "monochrome" if has_no_color else options.theme
+
+    # Time, pace, look
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never jumps."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def pace(self) -> float:
+        """Seconds that must lie between two paintings: more when painting is dear, or nobody looks."""
+        slow = 4.0 if self._cost > 0.040 else self.options.fps
+        return 0.9 / (min(2.0, slow) if not self.app_focus else slow)
+
+    def spent(self, seconds: float) -> None:
+        """What the last painting cost."""
+        self._cost = 0.8 * self._cost + 0.2 * seconds
+
+    @property
+    def palette(self) -> Palette:
+        """Styles of the theme on this terminal."""
+        if self._palette is None:
+            self._palette = palettes.make(
+                self.theme_variables,
+                colours=self.console.color_system or "truecolor",
+                is_ascii=self.options.is_ascii,
+                is_mono=self.has_no_color or self.theme == "monochrome",
+            )
+        return self._palette
+
+    def watch_theme(self, _: str) -> None:
+        """Widgets that draw by themselves take their styles anew."""
+        self._palette = None
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Themes of Textual's own lack the states' colours."""
+        return dict(THEMES[0].variables)
+
+    # Life
+
+    def get_default_screen(self) -> Screen[None]:
+        """The list of jobs is home."""
+        return JobsPage()
+
+    async def on_mount(self) -> None:
+        """Read the keymap, begin to follow the cluster, open the job that was asked for."""
+        self.set_keymap(self._read_keymap())
+        self.reconnect()
+        if self.options.job:
+            self.open_job(Focus(job_id=self.options.job, job_name=self.options.job))
+
+    async def on_unmount(self) -> None:
+        """Give up all connections."""
+        with contextlib.suppress(Exception):
+            await self.client.http.aclose()
+
+    def _read_keymap(self) -> dict[str, str]:
+        usable, self.keymap_problems = keymap.read(self.options.keymap, self.options.settings.home)
+        for problem in self.keymap_problems:
+            self.tell(problem, severity="warning")
+        return usable
+
+    def reconnect(self) -> Worker[None]:
+        """Follow the cluster, from now; what was on the way is given up."""
+        return self.run_worker(self._follow(), group="overview", exclusive=True, exit_on_error=False)
+
+    async def _follow(self) -> None:
+        pause = 0.5
+        while True:
+            try:
+                self.link.rtt = await self.overview.refresh(self.client)
+            except UnreachableError as error:
+                self.link.lost(self.monotonic(), error.reason, pause)
+            except ClientError as error:
+                self._refused(error, pause)
+            else:
+                pause = 0.5
+                self.link.heard(self.monotonic())
+                self.tell_screens(OverviewChanged())
+            self.tell_screens(LinkChanged())
+            if self.link.state is LinkState.REFUSED:
+                return
+            if self.link.state is LinkState.OFFLINE:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                await asyncio.sleep(REFRESH if isinstance(self.screen, JobsPage) else 2 * REFRESH)
+
+    def _refused(self, error: ClientError, pause: float) -> None:
+        if error.status in (401, 403):
+            self.link.refused(error.message)
+        else:
+            self.link.lost(self.monotonic(), error.message, pause)
+
+    def tell_screens(self, message: LinkChanged | OverviewChanged) -> None:
+        """A message for every page that is open."""
+        for screen in self.screen_stack:
+            if isinstance(screen, Page):
+                screen.post_message(type(message)())
+
+    # Going about
+
+    def cover(self, screen: Screen[T], then: Callable[[T | None], None] | None = None) -> None:
+        """Put a screen on top; `then` gets what it gives when it closes."""
+        _ = self.push_screen(screen, then)
+
+    def open_job(self, focus: Focus) -> None:
+        """Open a job."""
+        self.cover(make("job", focus))
+
+    def open(self, place: str, focus: Focus) -> None:
+        """Open a screen for what is in focus."""
+        self.cover(make(place, focus))
+
+    def go_back(self) -> None:
+        """Close the top screen; at home: ask, and leave."""
+        if len(self.screen_stack) > 1:
+            _ = self.pop_screen()
+        else:
+            self.action_quit_softly()
+
+    def go_home(self) -> None:
+        """Close everything but the list of jobs."""
+        while len(self.screen_stack) > 1:
+            _ = self.pop_screen()
+
+    def run_command(self, text: str) -> None:
+        """Carry out a line of the command bar. Raises ValueError that says what is known."""
+        page = self.screen
+        commands.run(self, text, page.focus_now() if isinstance(page, Page) else Focus())
+
+    def tell(self, text: str, *, severity: str = "information", seconds: float = 5.0) -> None:
+        """A toast. Text from outside is never markup."""
+        from tui.model.text import clean  # noqa: PLC0415 - one word of it
+
+        level = severity if severity in ("warning", "error") else "information"
+        self.notify(clean(text), severity=level, timeout=seconds, markup=False)  # type: ignore[arg-type]
+
+    def copy(self, text: str, what: str) -> None:
+        """Put a text on the clipboard, by way of the terminal; a long one into a file."""
+        size = len(text.encode())
+        if size > MOST_CLIPBOARD:
+            path = self.write_file(f"{what.replace(' ', '-')}.txt", text.encode())
+            self.tell(f"{what}: {size:,} bytes are too much for a terminal; written to {path}")
+            return
+        self.copy_to_clipboard(text)
+        self.tell(f"{what} sent to terminal (OSC 52), {size} bytes")
+
+    def write_file(self, name: str, content: bytes) -> Path:
+        """Write a file into the working directory, under a name that is free. Raises OSError."""
+        base = Path.cwd() / name
+        path, number = base, 1
+        while path.exists():
+            number += 1
+            path = base.with_stem(f"{base.stem}-{number}")
+        path.write_bytes(content)
+        return path
+
+    # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Screens that do not exist, or lack what they need, are not offered."""
+        if action == "open_tool":
+            page = self.screen
+            return is_open_to(str(parameters[0]), page.focus_now()) if isinstance(page, Page) else False
+        if action == "mark_a":
+            return is_open_to("compare", Focus(job_id="-", partition=0))
+        if action == "suspend_process":
+            return os.name == "posix" and not self.is_web
+        return True
+
+    def action_command(self) -> None:
+        """The command bar."""
+        page = self.screen
+        if isinstance(page, Page):
+            page.prompt.ask("command", ":", suggestions=commands.suggestions(self))
+
+    def action_open_tool(self, place: str) -> None:
+        """Open a screen for what is under the cursor."""
+        page = self.screen
+        if isinstance(page, Page):
+            self.open(place, page.focus_now())
+
+    def action_mark_a(self) -> None:
+        """Keep the attempt in focus, to compare another with it."""
+        page = self.screen
+        if isinstance(page, Page) and page.focus_now().partition >= 0:
+            self.mark = page.focus_now()
+            page.show_header()
+
+    def action_help(self) -> None:
+        """The keys that are active now."""
+        from tui.screens.help import help_of  # noqa: PLC0415 - it is seldom asked for
+
+        self.cover(help_of(self.screen, self.palette))
+
+    def action_action_menu(self) -> None:
+        """All that can be done here."""
+        self.action_command_palette()
+
+    def action_picture(self) -> None:
+        """Save the screen as an SVG picture."""
+        try:
+            path = self.write_file(f"shoal-{time.strftime('%Y%m%d-%H%M%S')}.svg", self.export_screenshot().encode())
+        except OSError as error:
+            self.tell(f"the picture could not be written: {error}", severity="error")
+        else:
+            self.tell(f"picture saved: {path}")
+
+    def action_pause(self) -> None:
+        """Stop painting, or go on."""
+        self.is_paused = not self.is_paused
+        if isinstance(self.screen, Page):
+            self.screen.show_header()
+
+    def action_reconnect(self) -> None:
+        """Connect again now."""
+        self.link.state = LinkState.CONNECTING if self.link.state is LinkState.REFUSED else self.link.state
+        self.reconnect()
+        for screen in self.screen_stack:
+            again = getattr(screen, "reconnect", None)
+            if again is not None:
+                again()
+
+    def action_next_theme(self) -> None:
+        """The next theme."""
+        at = NAMES.index(self.theme) if self.theme in NAMES else -1
+        self.theme = NAMES[(at + 1) % len(NAMES)]
+
+    async def action_quit(self) -> None:
+        """Leave at once."""
+        self.exit(0 if self.link.has_connected else UNREACHABLE)
+
+    def action_quit_softly(self) -> None:
+        """Ask, and leave; where nothing ever answered there is nothing to ask."""
+        if not self.link.has_connected:
+            self.exit(UNREACHABLE)
+            return
+        from tui.screens.dialogs import Ask  # noqa: PLC0415 - dialogs need pages
+
+        self.cover(Ask("Leave shoal? Jobs go on without it.", "Leave"), lambda yes: self.exit(0) if yes else None)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers: what can be done here, the jobs, the themes."""
+        return commands.palette(self, screen)
+
+
+def run(options: Options) -> int:
+    """Open the app and stay until it is left; returns the exit code."""
+    app = ShoalApp(options)
+    code = app.run(mouse=options.mouse)
+    return app.return_code or code or 0

@@ -1,0 +1,141 @@
+"""The command bar and the palette: going somewhere by name."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from textual.app import SystemCommand
+from textual.screen import Screen
+
+from tui.bindings import BY_ID, shown
+from tui.model.text import clean, clip
+from tui.places import PLACES, Focus, is_open_to
+from tui.styles.themes import NAMES
+
+if TYPE_CHECKING:
+    from tui.app import ShoalApp
+
+
+def run(app: "ShoalApp", text: str, focus: Focus) -> None:
+    """Carry out a line: `job NAME`, `48213`, `theme light`, the name of a screen. Raises ValueError."""
+    word, _, rest = text.strip().removeprefix(":").partition(" ")
+    rest = rest.strip()
+    if word.isascii() and word.isdigit():
+        jump = getattr(app.screen, "jump", None)
+        if jump is None:
+            message = "a number jumps to a partition; open a job first"
+            raise ValueError(message)
+        jump(int(word))
+    elif word in ("job", "j"):
+        app.open_job(_job(app, rest))
+    elif word in ("jobs", ""):
+        app.go_home()
+    elif word == "theme":
+        if rest not in NAMES:
+            message = f"theme: found {rest!r}, allowed: {', '.join(NAMES)}"
+            raise ValueError(message)
+        app.theme = rest
+    elif word in ("q", "quit"):
+        app.go_back()
+    elif word in ("help", "h"):
+        app.call_later(app.action_help)
+    else:
+        _open(app, word, rest, focus)
+
+
+def _open(app: "ShoalApp", word: str, rest: str, focus: Focus) -> None:
+    place = next((place for place in PLACES.values() if word in place.commands), None)
+    if place is None:
+        known = names()
+        near = get_close_matches(word, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        message = f"{clean(word)!r}: no such command; {hint}"
+        raise ValueError(message)
+    job_id, job_name = focus.job_id, focus.job_name
+    here = Focus(
+        job_id=job_id,
+        job_name=job_name,
+        partition=focus.partition,
+        attempt=focus.attempt,
+        node_id=focus.node_id,
+        argument=rest,
+    )
+    if not is_open_to(place.id, here):
+        message = f"{place.commands[0]}: open a {place.needs} first"
+        raise ValueError(message)
+    app.open(place.id, here)
+
+
+def _job(app: "ShoalApp", name: str) -> Focus:
+    if not name:
+        message = "job: which one? give a name or an id"
+        raise ValueError(message)
+    for line in app.overview.lines.values():
+        if name in (line.name, line.id) or line.id.startswith(name):
+            return Focus(job_id=line.id, job_name=line.name)
+    near = get_close_matches(name, [line.name for line in app.overview.lines.values()], n=1)
+    if near:
+        message = f"job: no {clip(name, 40)!r}; did you mean {clip(near[0], 40)}?"
+        raise ValueError(message)
+    return Focus(job_id=name, job_name=name)
+
+
+def names() -> list[str]:
+    """What the command bar knows."""
+    return ["job", "jobs", "theme", "help", "quit", *(name for place in PLACES.values() for name in place.commands[:1])]
+
+
+def suggestions(app: "ShoalApp") -> list[str]:
+    """Whole lines that may be meant."""
+    jobs = [f"job {clean(line.name)}" for line in app.overview.lines.values()]
+    return [*names(), *(f"theme {name}" for name in NAMES), *jobs]
+
+
+def palette(app: "ShoalApp", screen: Screen[object]) -> Iterable[SystemCommand]:
+    """Commands of the palette: the actions that are active here, the jobs, the themes. Nothing of it is markup."""
+    seen = set()
+    for active in screen.active_bindings.values():
+        key = BY_ID.get(active.binding.id or "")
+        if key is None or key.id in seen or not active.enabled or key.context in ("move", "text"):
+            continue
+        seen.add(key.id)
+        yield SystemCommand(
+            _plain(key.label[:1].upper() + key.label[1:]),
+            _plain(f"{key.tooltip}  ({shown(active.binding.key)})"),
+            _runner(screen, active.binding.action),
+        )
+    for line in app.overview.lines.values():
+        focus = Focus(job_id=line.id, job_name=line.name)
+        yield SystemCommand(
+            _plain(f"Job {clip(line.name, 60)}"),
+            _plain(f"{line.state.value}, {line.count:,} partitions"),
+            _opener(app, focus),
+        )
+    for name in NAMES:
+        yield SystemCommand(f"Theme {name}", "Change how shoal looks", _themer(app, name))
+
+
+def _plain(text: str) -> str:
+    """Text that the palette's markup leaves alone."""
+    return clean(text).replace("[", "(").replace("]", ")")
+
+
+def _runner(screen: Screen[object], action: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def go() -> None:
+        await screen.run_action(action)
+
+    return go
+
+
+def _opener(app: "ShoalApp", focus: Focus):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def go() -> None:
+        app.open_job(focus)
+
+    return go
+
+
+def _themer(app: "ShoalApp", name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def go() -> None:
+        app.theme = name
+
+    return go

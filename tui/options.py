@@ -1,0 +1,29 @@
+"""What the terminal UI was started with."""
+
+from pathlib import Path
+
+import msgspec
+
+from tui.settings import Settings
+
+RATE = 10.0
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Flags of `shoal tui`, and where the orchestrator is."""
+
+    settings: Settings
+    source: str = "the default"
+    """Where the address came from: a flag, a variable, a profile."""
+    profile: str = "local"
+    """Its name in line 1."""
+    job: str = ""
+    """The job to open at once."""
+    read_only: bool = False
+    is_ascii: bool = False
+    theme: str = "dark"
+    fps: float = RATE
+    """Pictures a second at most."""
+    mouse: bool = True
+    keymap: Path | None = None
+    """A YAML file of binding ids and keys; None = `~/.shoal/keymap.yaml` if it is there."""

@@ -1,0 +1,64 @@
+"""Where one can go: every screen by its id, with the names that the command bar knows. A screen is imported when it is opened.
+
+To add one: write `tui/screens/NAME.py` with a `Page` whose constructor takes a `Focus`, and add a line to PLACES.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+if TYPE_CHECKING:
+    from tui.screens.page import Page
+
+
+class Focus(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator is looking at: a job, perhaps a partition of it, perhaps one of its attempts."""
+
+    job_id: str = ""
+    job_name: str = ""
+    partition: int = -1
+    """-1 = the whole job."""
+    attempt: int = 0
+    """0 = the last."""
+    node_id: str = ""
+    argument: str = ""
+    """What followed the command in the command bar."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A screen that can be opened."""
+
+    id: str
+    title: str
+    where: str
+    """`module:Class` below `tui.screens`."""
+    commands: tuple[str, ...] = ()
+    """Names in the command bar, the first is shown."""
+    needs: str = ""
+    """What has to be in focus: `job`, `partition`, or nothing."""
+
+
+PLACES = {
+    place.id: place
+    for place in (
+        Place(id="job", title="Job", where="job:JobPage", needs="job"),
+        Place(id="partition", title="Partition", where="partition:PartitionPage", needs="partition"),
+        Place(id="log", title="Log", where="log:LogPage", needs="partition", commands=("log",)),
+    )
+}
+
+
+def is_open_to(place_id: str, focus: Focus) -> bool:
+    """Whether a screen exists and has what it needs."""
+    place = PLACES.get(place_id)
+    if place is None:
+        return False
+    return not (place.needs and not focus.job_id) and not (place.needs == "partition" and focus.partition < 0)
+
+
+def make(place_id: str, focus: Focus) -> "Page":
+    """The screen of a place, for what is in focus."""
+    module, _, name = PLACES[place_id].where.partition(":")
+    made = getattr(importlib.import_module(f"tui.screens.{module}"), name)
+    return cast("Page", made(focus))

@@ -1,0 +1,181 @@
+"""Retry and stop: the dialog says what would happen, as the server counts it, before anything does."""
+
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from orchestrator.client import ClientError
+from orchestrator.contract.partitions import ActionResult
+from tui.bindings import bindings
+from tui.model.moments import counted
+from tui.places import Focus
+from tui.screens.dialogs import BOX
+from tui.widgets.choice import Choice
+from tui.widgets.lines import Lines, Piece
+
+if TYPE_CHECKING:
+    from tui.app import ShoalApp
+
+MANY = 1_000
+"""From more partitions on, the job's name has to be typed."""
+REASON = "stopped in the terminal UI"
+
+
+class Deed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done to which partitions."""
+
+    verb: str
+    """`retry` or `stop`."""
+    focus: Focus
+    select: str
+    """A selection; `all` = the whole job."""
+    scope: str
+    """What that is, for people: `partition 2917`, `12 marked partitions`."""
+    is_whole_job: bool = False
+
+
+class ActDialog(ModalScreen[bool], inherit_bindings=False):
+    """Gives whether it was done."""
+
+    BINDINGS = bindings("dialog")
+    AUTO_FOCUS = "#cancel"
+    DEFAULT_CSS = f"""
+    ActDialog #box {{ {BOX} }}
+    ActDialog #what {{ height: 1; }}
+    ActDialog #effect {{ height: 3; margin: 1 0 0 0; }}
+    ActDialog #box Horizontal {{ height: 1; margin: 1 0 0 0; }}
+    ActDialog Input {{ height: 1; border: none; background: $panel; padding: 0 1; margin: 1 0 0 0; display: none; }}
+    ActDialog Input.-asked {{ display: block; }}
+    """
+
+    def __init__(self, deed: Deed) -> None:
+        super().__init__()
+        self.deed = deed
+        self.counted: ActionResult | None = None
+        self.includes_completed = False
+        self._is_busy = False
+
+    @property
+    def shoal(self) -> "ShoalApp":
+        """The app, with its type."""
+        return cast("ShoalApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """What, its effect, the name to type, the answers."""
+        with Vertical(id="box"):
+            yield Lines(id="what")
+            yield Lines(id="effect")
+            yield Input(placeholder="type the name of the job", id="name")
+            with Horizontal():
+                yield Choice("Cancel", id="cancel")
+                yield Choice(self.deed.verb.capitalize(), id="accept")
+
+    def on_mount(self) -> None:
+        """Count first."""
+        self._show()
+        self.run_worker(self._count(), group="acting", exclusive=True, exit_on_error=False)
+
+    async def _count(self) -> None:
+        try:
+            self.counted = await self._act(is_dry=True)
+        except ClientError as error:
+            self.shoal.tell(f"{self.deed.verb}: {error.message}", severity="error")
+            _ = self.dismiss(False)  # noqa: FBT003
+            return
+        if self.counted.count == 0 and not self.includes_completed:
+            nothing = "has failed or was stopped" if self.deed.verb == "retry" else "is unfinished"
+            self.shoal.tell(f"{self.deed.verb}: nothing in {self.deed.scope} {nothing}")
+            _ = self.dismiss(False)  # noqa: FBT003
+            return
+        self._show()
+
+    async def _act(self, *, is_dry: bool) -> ActionResult:
+        client, deed = self.shoal.client, self.deed
+        if deed.verb == "retry":
+            return await client.retry_partitions(
+                deed.focus.job_id, deed.select, include_completed=self.includes_completed, dry_run=is_dry
+            )
+        if deed.is_whole_job and not is_dry:
+            await client.stop(deed.focus.job_id, REASON)
+            assert self.counted is not None
+            return self.counted
+        return await client.stop_partitions(deed.focus.job_id, deed.select, REASON, dry_run=is_dry)
+
+    def _show(self) -> None:
+        deed, found = self.deed, self.counted
+        verb = deed.verb.capitalize()
+        name = deed.focus.job_name or deed.focus.job_id
+        if found is None:
+            self.query_one("#what", Lines).show([[(f"{verb} {deed.scope} of {name}", "title")]])
+            self.query_one("#effect", Lines).show([[("counting …", "muted")]])
+            return
+        title = f"{verb} {counted(found.count, 'partition')} of {name}"
+        self.query_one("#what", Lines).show([[(title, "title")]])
+        states = ", ".join(f"{number:,} {word}" for word, number in sorted(found.by_state.items()))
+        lines: list[list[Piece]] = [[(f"target: {deed.scope}", ""), (f"  now: {states}" if states else "", "muted")]]
+        if deed.verb == "retry":
+            tick = "[x]" if self.includes_completed else "[ ]"
+            lines.append([("They start again with fresh attempts; earlier attempts and logs are kept.", "muted")])
+            lines.append([("i ", "key"), (f"{tick} include completed ones", "muted")])
+        else:
+            lines.append([("What runs is ended; what is completed is kept.", "muted")])
+            lines.append([("The job ends Stopped." if deed.is_whole_job else "The rest of the job goes on.", "muted")])
+        self.query_one("#effect", Lines).show(lines)
+        self.query_one("#accept", Choice).name_it(f"{verb} {found.count:,}")
+        if found.count > MANY:
+            self.query_one("#name", Input).add_class("-asked")
+
+    def _is_sure(self) -> bool:
+        if self.counted is None or self.counted.count == 0:
+            return False
+        typed = self.query_one("#name", Input)
+        if self.counted.count > MANY and typed.value.strip() != (self.deed.focus.job_name or self.deed.focus.job_id):
+            typed.focus()
+            return False
+        return True
+
+    async def _do(self) -> None:
+        try:
+            done = await self._act(is_dry=False)
+        except ClientError as error:
+            self.shoal.tell(f"{self.deed.verb}: {error.message}", severity="error")
+            self._is_busy = False
+        else:
+            self.shoal.tell(f"{self.deed.verb}: {counted(done.count, 'partition')} of {self.deed.focus.job_name}")
+            _ = self.dismiss(True)  # noqa: FBT003
+
+    def on_choice_pressed(self, message: Choice.Pressed) -> None:
+        """An answer."""
+        if message.choice.id == "accept":
+            self.action_accept()
+        else:
+            _ = self.dismiss(False)  # noqa: FBT003
+
+    def on_input_submitted(self) -> None:
+        """Enter in the name."""
+        self.action_accept()
+
+    def action_accept(self) -> None:
+        """Do it, once."""
+        if not self._is_busy and self._is_sure():
+            self._is_busy = True
+            self.run_worker(self._do(), group="acting", exclusive=True, exit_on_error=False)
+
+    def action_cancel(self) -> None:
+        """Leave everything as it is."""
+        _ = self.dismiss(False)  # noqa: FBT003
+
+    def action_toggle_completed(self) -> None:
+        """Also what is completed already: count again."""
+        self.includes_completed = not self.includes_completed
+        self.run_worker(self._count(), group="acting", exclusive=True, exit_on_error=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual asks so
+        """Only a retry can include what is completed; buttons press themselves."""
+        if action == "toggle_completed":
+            return self.deed.verb == "retry"
+        return action != "press"

@@ -1,0 +1,57 @@
+"""Questions. Cancel has the focus; `y` accepts; esc leaves everything as it is."""
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+
+from tui.bindings import bindings
+from tui.widgets.choice import Choice
+from tui.widgets.lines import Lines
+
+BOX = """
+    height: auto; width: 80%; max-width: 96; min-width: 50; padding: 1 2; background: $surface; border: round $primary;
+"""
+
+
+class Ask(ModalScreen[bool], inherit_bindings=False):
+    """A question of one line."""
+
+    BINDINGS = bindings("dialog")
+    AUTO_FOCUS = "#cancel"
+    DEFAULT_CSS = f"""
+    Ask #box {{ {BOX} }}
+    Ask #box Horizontal {{ height: 1; margin: 1 0 0 0; }}
+    """
+
+    def __init__(self, question: str, verb: str) -> None:
+        super().__init__()
+        self._question = question
+        self._verb = verb
+
+    def compose(self) -> ComposeResult:
+        """The question and two answers."""
+        with Vertical(id="box"):
+            yield Lines(id="question")
+            with Horizontal():
+                yield Choice("Cancel", id="cancel")
+                yield Choice(self._verb, id="accept")
+
+    def on_mount(self) -> None:
+        """Ask."""
+        self.query_one("#question", Lines).show([[(self._question, "title")]])
+
+    def on_choice_pressed(self, message: Choice.Pressed) -> None:
+        """An answer."""
+        _ = self.dismiss(message.choice.id == "accept")
+
+    def action_accept(self) -> None:
+        """Yes."""
+        _ = self.dismiss(True)  # noqa: FBT003 - Textual's positional result
+
+    def action_cancel(self) -> None:
+        """No."""
+        _ = self.dismiss(False)  # noqa: FBT003
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual asks so
+        """There is nothing to tick here."""
+        return action not in ("toggle_completed", "press")

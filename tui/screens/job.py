@@ -1,0 +1,461 @@
+"""One job: every partition in one picture, and what is known of the one under the cursor."""
+
+import contextlib
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from orchestrator.client import ClientError, UnreachableError
+from orchestrator.contract.partitions import PartitionDetail, state_word
+from orchestrator.contract.selection import format_ranges
+from tui.bindings import bindings
+from tui.feed import Delta, JobView, Offline, Online, Snapshot, follow
+from tui.messages import LinkChanged
+from tui.model.cells import badness
+from tui.model.job import JobModel, Lens
+from tui.model.link import LinkState
+from tui.places import Focus
+from tui.screens.acting import ActDialog, Deed
+from tui.screens.job_table import COLUMNS, PartitionRows
+from tui.screens.page import Page
+from tui.widgets.inspector import Inspector, attempts_line, cell_line, error_line, partition_line
+from tui.widgets.lines import Lines, Piece
+from tui.widgets.partition_grid import PartitionGrid
+from tui.widgets.stacked_bar import StackedBar
+from tui.widgets.table import Table
+
+LENSES = tuple(Lens)
+
+
+class JobPage(Page, inherit_bindings=False):
+    """Follows the job while it is open. Keys act on the inspector's partition, the cell, or the marks."""
+
+    BINDINGS = bindings("page", "job")
+    AUTO_FOCUS = "#grid"
+    DEFAULT_CSS = """
+    JobPage #caption { height: 1; }
+    JobPage #grid { height: 1fr; }
+    JobPage #partitions { height: 1fr; display: none; }
+    JobPage.-table #grid { display: none; }
+    JobPage.-table #partitions { display: block; }
+    JobPage #divider { height: 1; }
+    """
+
+    def __init__(self, focus: Focus) -> None:
+        super().__init__(focus)
+        self.view = JobView()
+        self.model = JobModel(self.view)
+        self.pinned = max(0, focus.partition)
+        """The partition that the inspector shows and keys act on."""
+        self.detail: PartitionDetail | None = None
+        self._is_loaded = False
+        self._wants_detail = False
+        self._mark_from: int | None = None
+        self._problem = ""
+
+    def content(self) -> ComposeResult:
+        """Counts and bar, grid or table, inspector."""
+        with Vertical(id="body"):
+            yield StackedBar(id="bar")
+            yield Lines(id="caption")
+            yield PartitionGrid(self.model)
+            yield Table(COLUMNS, id="partitions", empty="no partition matches")
+            yield Lines(id="divider")
+            yield Inspector(id="inspector")
+
+    def crumbs(self) -> Sequence[str]:
+        """The job's name."""
+        return ("jobs", self.at.job_name or self.at.job_id)
+
+    @property
+    def grid(self) -> PartitionGrid:
+        """The picture."""
+        return self.query_one(PartitionGrid)
+
+    def focus_now(self) -> Focus:
+        """The inspector's partition."""
+        node = self.view.node_of(self.pinned) if self.pinned < self.view.count else ""
+        return Focus(
+            job_id=self.view.job_id or self.at.job_id,
+            job_name=self.at.job_name,
+            partition=self.pinned if self._is_loaded else -1,
+            node_id=node,
+        )
+
+    # The feed
+
+    def on_mount(self) -> None:
+        """Begin to follow."""
+        self.rows = PartitionRows(self)
+        self.reconnect()
+        self.set_interval(0.2, self._look_closer)
+        self.set_interval(2.0, self._learn)
+
+    def reconnect(self) -> None:
+        """Follow from now on; what was on the way is given up."""
+        self.run_worker(self._follow(), group="job", exclusive=True, exit_on_error=False)
+
+    async def _follow(self) -> None:
+        app = self.shoal
+        try:
+            async with aclosing(follow(app.client, self.at.job_id, self.view)) as events:
+                async for event in events:
+                    match event:
+                        case Snapshot():
+                            self.model.reload()
+                            self._loaded()
+                            app.link.heard(app.monotonic())
+                        case Delta(indices):
+                            self.model.update(indices)
+                            self._wants_detail = self._wants_detail or self.pinned in indices
+                            app.link.heard(app.monotonic(), len(indices))
+                        case Offline(reason, pause):
+                            app.link.lost(app.monotonic(), reason, pause)
+                            app.tell_screens(LinkChanged())
+                        case Online():
+                            app.link.heard(app.monotonic())
+                            app.tell_screens(LinkChanged())
+        except UnreachableError as error:
+            app.link.lost(app.monotonic(), error.reason, 2.0)
+            app.tell_screens(LinkChanged())
+            self.set_timer(2.0, self.reconnect)
+        except ClientError as error:
+            self._problem = error.message
+            app.tell(error.message, severity="error")
+            self.paint()
+
+    def _loaded(self) -> None:
+        grid = self.grid
+        if self._is_loaded:
+            if grid.is_fitted:
+                grid.fit()
+            else:
+                grid.lay_out()
+        else:
+            self._is_loaded = True
+            self._name_it()
+            grid.fit()
+            start = self.at.partition if self.at.partition >= 0 else self.model.next_trouble(-1, 1)
+            self.pinned = min(start or 0, max(0, self.view.count - 1))
+            grid.place(self.pinned)
+        self._wants_detail = True
+        self.rows.update()
+        self.refresh_bindings()
+        self.paint()
+
+    def _name_it(self) -> None:
+        line = self.shoal.overview.lines.get(self.view.job_id)
+        if line is not None:
+            self.at = Focus(job_id=line.id, job_name=line.name, partition=self.at.partition)
+            self.show_header()
+
+    async def _fetch_detail(self) -> None:
+        with contextlib.suppress(ClientError):
+            self.detail = await self.shoal.client.partition(self.view.job_id, self.pinned)
+            self.show_inspector()
+
+    def _look_closer(self) -> None:
+        """Ask for the inspector's partition when it changed, at most five times a second."""
+        if self._wants_detail and self._is_loaded and self._is_seen() and self.view.count:
+            self._wants_detail = False
+            self.run_worker(self._fetch_detail(), group="inspector", exclusive=True, exit_on_error=False)
+
+    def _learn(self) -> None:
+        """Failure groups, and what a filter takes that only the server can tell."""
+        if not self._is_loaded or not self._is_seen():
+            return
+        if self.view.summary.get("Failed", 0) or self.model.retries():
+            self.run_worker(self._fetch_groups(), group="failures", exclusive=True, exit_on_error=False)
+        if self.model.mask is not None and not self.model.mask_is_local and self.model.mask_is_stale:
+            self._ask_server()
+
+    async def _fetch_groups(self) -> None:
+        with contextlib.suppress(ClientError):
+            found = (await self.shoal.client.failures(self.view.job_id)).items
+            if found != self.model.groups:
+                self.model.learn(found)
+                self.show_inspector()
+
+    def _ask_server(self) -> None:
+        self.run_worker(
+            self._fetch_matches(self.model.filter_text), group="filter", exclusive=True, exit_on_error=False
+        )
+
+    async def _fetch_matches(self, text: str) -> None:
+        try:
+            indices: list[int] = []
+            token = ""
+            while True:
+                page = await self.shoal.client.rows(self.view.job_id, text, limit=10_000, next_token=token)
+                indices += [row.index for row in page.items]
+                token = page.next_token
+                if not token:
+                    break
+        except ClientError as error:
+            self.shoal.tell(f"filter: {error.message}", severity="error")
+        else:
+            self.model.answer(text, indices)
+            self.rows.update()
+
+    # Painting
+
+    def paint(self) -> None:
+        """What changed since the last time."""
+        if not self.is_attached:
+            return
+        grid = self.grid
+        grid.fade(is_faded=self.shoal.link.look(self.shoal.monotonic()) in (LinkState.OFFLINE, LinkState.STALE))
+        changed = grid.flush()
+        retries = self.model.retries()
+        self.query_one(StackedBar).tell(self.view.summary, f"retries {retries:,}" if retries else "")
+        self.query_one("#caption", Lines).show([self._caption()])
+        self.query_one("#divider", Lines).show([[("─" * self.size.width, "muted")]])
+        if self.has_class("-table"):
+            self.rows.repaint(is_changed=changed > 0)
+        self.show_inspector()
+
+    def _caption(self) -> list[Piece]:
+        view, model = self.view, self.model
+        if not self._is_loaded:
+            return [(f" {self._problem or 'loading …'}", "failed" if self._problem else "muted")]
+        scale = model.scale
+        each = "1 a cell" if scale == 1 else f"{scale} a cell · row {scale * self.grid.columns:,}"
+        pieces: list[Piece] = [(f" {view.count:,} partitions · {each} · lens {model.lens.value}", "muted")]
+        if view.job_state and view.job_state != "Running":
+            style = {"Failed": "failed", "Completed": "completed", "Stopped": "stopped"}.get(view.job_state, "retrying")
+            pieces.append((f" · {view.job_state}", style))
+        if model.filter_text and model.mask is not None:
+            number = model.mask.count(1)
+            pieces += [("  / ", "key"), (model.filter_text, "key"), (f"  {number:,} match", "muted")]
+        if model.marks:
+            pieces.append((f"  {len(model.marks):,} marked", "running"))
+        if view.job_message and view.job_state != "Running":
+            pieces.append((f"  {view.job_message}", "muted"))
+        return pieces
+
+    def show_inspector(self) -> None:
+        """The pinned partition, and the cell that it is in."""
+        if not self._is_loaded or not self.view.count:
+            return
+        first, last = self.model.level.span(self.pinned // self.model.scale)
+        counts = self.model.counts_between(first, last)
+        state = self.view.states[self.pinned]
+        worse = sum(1 for byte in self.view.states[first:last] if badness(byte) > badness(state))
+        now = self.shoal.wall()
+        detail = self.detail if self.detail and self.detail.partition.index == self.pinned else None
+        lines = [
+            cell_line(first, last - 1, counts, worse=worse),
+            partition_line(self.pinned, state_word(state), detail, now),
+        ]
+        if detail is not None:
+            lines += [attempts_line(detail, now), error_line(detail, self._same_group())]
+        if self.has_class("-low") or self.app.size.height < 30:
+            lines = [lines[1], *lines[3:4]] if len(lines) > 3 and lines[3] else [lines[1], lines[0]]
+        self.query_one(Inspector).show(lines)
+
+    def _same_group(self) -> int:
+        if self.pinned < len(self.model.group_of):
+            at = self.model.group_of[self.pinned]
+            if at:
+                return self.model.groups[at - 1].count
+        return 0
+
+    # The cursor
+
+    def on_partition_grid_moved(self, _: PartitionGrid.Moved) -> None:
+        """Another cell: the worst of it is pinned, unless what is pinned lies in it."""
+        cell = self.grid.cursor
+        if self.pinned // self.model.scale != cell:
+            self.pin(self.model.worst(cell))
+
+    def pin(self, index: int) -> None:
+        """Show this partition in the inspector, and act on it."""
+        self.pinned = index
+        self.detail = None
+        self._wants_detail = True
+        self.show_inspector()
+
+    def jump(self, index: int) -> None:
+        """Go to a partition. Raises ValueError where the job has none of that index."""
+        if not 0 <= index < self.view.count:
+            message = f"partition {index}: the job has 0 to {self.view.count - 1}"
+            raise ValueError(message)
+        self.pin(index)
+        self.grid.place(index)
+        self.rows.point(index)
+
+    def on_partition_grid_opened(self) -> None:
+        """Zoom in; at one partition a cell open it."""
+        if self.model.scale > 1:
+            self.action_zoom(-1)
+        else:
+            self.shoal.open("partition", self.focus_now())
+
+    def on_table_opened(self) -> None:
+        """Open the partition of the row."""
+        self.shoal.open("partition", self.focus_now())
+
+    def on_table_moved(self) -> None:
+        """The row's partition is pinned."""
+        index = self.rows.index()
+        if index is not None and index != self.pinned:
+            self.pin(index)
+            self.grid.place(index)
+
+    def action_next(self, step: int) -> None:
+        """The next failed partition, or match of the filter."""
+        self._go(
+            self.model.next_trouble(self.pinned, step), "nothing failed" if self.model.mask is None else "no match"
+        )
+
+    def action_next_unfinished(self, step: int) -> None:
+        """The next partition that is not finished."""
+        self._go(self.model.next_unfinished(self.pinned, step), "everything is finished")
+
+    def _go(self, index: int | None, nothing: str) -> None:
+        if index is None:
+            self.shoal.tell(nothing)
+        else:
+            self.jump(index)
+
+    def action_zoom(self, step: int) -> None:
+        """Finer, coarser, or all of it."""
+        grid = self.grid
+        if step == 0:
+            grid.fit()
+            grid.place(self.pinned)
+        else:
+            grid.cursor = self.pinned // self.model.scale
+            grid.zoom(step)
+        self.paint()
+
+    def action_lens(self, number: int) -> None:
+        """Colour by something else."""
+        self.model.look_through(LENSES[number])
+        self.paint()
+
+    # Filter, marks, table
+
+    def filter_text(self) -> str:
+        """The filter in force."""
+        return self.model.filter_text
+
+    def take_filter(self, text: str) -> None:
+        """Dim what does not match."""
+        self.model.select(text)
+        if self.model.mask is not None and not self.model.mask_is_local:
+            self._ask_server()
+        self.rows.update()
+        self.paint()
+
+    def clear_filter(self) -> bool:
+        """Clear the filter, then the marks."""
+        if self.model.filter_text:
+            self.take_filter("")
+            return True
+        if self.model.marks:
+            self.model.unmark()
+            self.paint()
+            return True
+        return False
+
+    def action_mark(self) -> None:
+        """Mark the cell, in the table the row."""
+        self.model.mark([self.pinned] if self.has_class("-table") else range(*self.model.level.span(self.grid.cursor)))
+        self.paint()
+
+    def action_mark_range(self) -> None:
+        """Mark from here; a second time: to here."""
+        if self._mark_from is None:
+            self._mark_from = self.pinned
+            self.shoal.tell(f"range from {self.pinned}: go to its other end and press V again")
+        else:
+            first, last = sorted((self._mark_from, self.pinned))
+            self._mark_from = None
+            self.model.mark(range(first, last + 1))
+            self.paint()
+
+    def action_mark_all(self) -> None:
+        """Mark what the filter takes."""
+        self.model.mark(self.model.matches())
+        self.paint()
+
+    def action_table(self) -> None:
+        """The table, or the grid again."""
+        self.toggle_class("-table")
+        is_table = self.has_class("-table")
+        self.rows.update()
+        self.rows.point(self.pinned)
+        (self.query_one("#partitions") if is_table else self.grid).focus()
+
+    def action_sort(self) -> None:
+        """The next order of the table."""
+        self.rows.sort()
+
+    # Going on from here
+
+    def action_log(self) -> None:
+        """The log of the inspector's partition."""
+        if self._is_loaded and self.view.count:
+            self.shoal.open("log", self.focus_now())
+
+    def action_why(self) -> None:
+        """Why partitions wait."""
+        from tui.screens.why import WhyReader  # noqa: PLC0415 - seldom asked for
+
+        self.shoal.cover(WhyReader(self.shoal.client, self.focus_now()))
+
+    def action_copy(self) -> None:
+        """The id of the execution."""
+        if self.detail and self.detail.partition.execution_id:
+            self.shoal.copy(self.detail.partition.execution_id, "execution id")
+        else:
+            self.shoal.copy(self.view.job_id, "job id")
+
+    def action_copy_spec(self) -> None:
+        """The job as YAML."""
+        self.run_worker(self._copy_spec(), group="spec", exclusive=True, exit_on_error=False)
+
+    async def _copy_spec(self) -> None:
+        from tui.screens.jobs import spec_text  # noqa: PLC0415 - the two know each other
+
+        try:
+            answer = await self.shoal.client.job(self.view.job_id)
+        except ClientError as error:
+            self.shoal.tell(error.message, severity="error")
+        else:
+            self.shoal.copy(spec_text(answer.job), "job spec")
+
+    def action_save(self) -> None:
+        """The partitions as CSV."""
+        try:
+            path = self.shoal.write_file(f"{self.view.job_id[:10]}-partitions.csv", self.rows.csv().encode())
+        except OSError as error:
+            self.shoal.tell(f"the partitions could not be written: {error}", severity="error")
+        else:
+            self.shoal.tell(f"partitions written to {path}")
+
+    def action_retry(self) -> None:
+        """Retry the target."""
+        self._act("retry")
+
+    def action_stop(self) -> None:
+        """Stop the target."""
+        self._act("stop")
+
+    def _act(self, verb: str) -> None:
+        if not self._is_loaded or not self.view.count:
+            return
+        select, scope = self._target()
+        self.shoal.cover(ActDialog(Deed(verb=verb, focus=self.focus_now(), select=select, scope=scope)))
+
+    def _target(self) -> tuple[str, str]:
+        """Marks, else at one partition a cell the inspector's, at coarser zoom the cell."""
+        if self.model.marks:
+            return format_ranges(self.model.marks), f"{len(self.model.marks):,} marked partitions"
+        if self.model.scale == 1 or self.has_class("-table"):
+            return str(self.pinned), f"partition {self.pinned}"
+        first, last = self.model.level.span(self.grid.cursor)
+        return f"{first}-{last - 1}", f"cell {first:,}…{last - 1:,}"

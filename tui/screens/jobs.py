@@ -1,0 +1,290 @@
+"""The list of jobs, trouble first: home. Also what is seen before there is anything: no server, no nodes, no jobs."""
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+
+import msgspec
+import yaml
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from tui.bindings import bindings
+from tui.messages import OverviewChanged
+from tui.model.jobs import SORTS, JobFilter, JobLine, sorted_lines, spark
+from tui.model.link import LinkState
+from tui.model.moments import countdown, short_duration
+from tui.places import Focus
+from tui.screens.acting import ActDialog, Deed
+from tui.screens.page import Page
+from tui.screens.welcome import no_jobs, no_nodes, no_server
+from tui.widgets.lines import Lines, Piece, both_ends
+from tui.widgets.stacked_bar import bar
+from tui.widgets.table import Cell, Column, Table
+
+COLUMNS = (
+    Column(title="JOB", width=16, flexible=True),
+    Column(title="STATE", width=9),
+    Column(title="PROGRESS", width=10, flexible=True),
+    Column(title="COMPLETED", width=15, right=True, drop=1),
+    Column(title="FAILED", width=7, right=True),
+    Column(title="RETRY/min", width=14, drop=3),
+    Column(title="ETA", width=7, right=True, drop=2),
+    Column(title="AGE", width=6, right=True, drop=4),
+    Column(title="OWNER", width=9, drop=5),
+)
+QUIET = 5.0
+"""Seconds without a key before rows may change places."""
+STATE_STYLES = {
+    "Completed": "completed",
+    "Failed": "failed",
+    "Stopped": "stopped",
+    "Running": "running",
+    "Queued": "retrying",
+}
+
+
+class JobsPage(Page, inherit_bindings=False):
+    """The cursor follows the job, not the row."""
+
+    BINDINGS = bindings("page", "jobs")
+    DEFAULT_CSS = """
+    JobsPage #rule { height: 1; }
+    JobsPage #map { height: 1; }
+    JobsPage #welcome { height: 1fr; display: none; }
+    JobsPage.-empty Table, JobsPage.-empty #map, JobsPage.-empty #status { display: none; }
+    JobsPage.-empty #welcome { display: block; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order = SORTS[0]
+        self.filter = JobFilter()
+        self._filter_text = ""
+        self.rows: list[JobLine] = []
+        self._last_key = 0.0
+        self._is_told = False
+
+    def content(self) -> ComposeResult:
+        """Filter and order, the list, the map of the job under the cursor."""
+        with Vertical(id="body"):
+            yield Lines(id="status")
+            yield Table(COLUMNS, id="jobs")
+            yield Lines(id="map")
+            yield Lines(id="welcome")
+
+    def crumbs(self) -> Sequence[str]:
+        """Home."""
+        return ("jobs",)
+
+    @property
+    def table(self) -> Table:
+        """The list."""
+        return self.query_one(Table)
+
+    @property
+    def line(self) -> JobLine | None:
+        """The job under the cursor."""
+        return self.rows[self.table.cursor] if self.rows else None
+
+    def focus_now(self) -> Focus:
+        """The job under the cursor."""
+        line = self.line
+        return Focus(job_id=line.id, job_name=line.name) if line else Focus()
+
+    def on_key(self) -> None:
+        """Somebody is working here: rows stay where they are."""
+        self._last_key = time.monotonic()
+
+    def on_overview_changed(self, message: OverviewChanged) -> None:
+        """Newer lines; in a new order only when nobody is working here."""
+        super().on_overview_changed(message)
+        self.sort_rows(is_forced=time.monotonic() - self._last_key > QUIET or not self.rows)
+
+    def sort_rows(self, *, is_forced: bool = True) -> None:
+        """Take in the lines of the overview."""
+        shown = {line.id: line for line in self.shoal.overview.lines.values() if self.filter.test(line)}
+        here = self.line
+        if is_forced or set(shown) != {line.id for line in self.rows}:
+            self.rows = sorted_lines(shown.values(), self.order)
+        else:
+            self.rows = [shown[line.id] for line in self.rows]
+        table = self.table
+        table.show(len(self.rows), self.cells)
+        if here is not None and here.id in shown:
+            table.point(next(at for at, line in enumerate(self.rows) if line.id == here.id))
+        self._is_told = True
+        self.paint()
+        self.refresh_bindings()
+
+    def cells(self, row: int) -> Sequence[Cell]:
+        """A job."""
+        line = self.rows[row]
+        state = line.state.value
+        app = self.shoal
+        rates = app.overview.rates.of(line.id)
+        left = app.overview.pace.left(line)
+        retry: list[Piece] = []
+        if not line.state.is_terminal and rates:
+            retry = [(f"↻{rates[-1]:.0f} ", "retrying" if rates[-1] else "muted"), (spark(rates[-4:]), "retrying")]
+        elif line.retries:
+            retry = [(f"↻ {line.retries:,} in all", "muted")]
+        return (
+            [(line.name, "failed" if line.rank == 0 else "title" if not line.state.is_terminal else "")],
+            [(state, STATE_STYLES.get(state, "muted"))],
+            lambda width: bar(line.summary, width) if line.summary is not None else [("", "")],
+            "" if line.summary is None else f"{line.completed:,}/{line.count:,}",
+            [(f"✗{line.failed:,}", "failed")] if line.failed else [("0", "muted")],
+            retry,
+            "" if left is None else countdown(left),
+            short_duration(max(0.0, app.wall() - line.created)).replace(".0s", "s"),
+            line.owner,
+        )
+
+    def paint(self) -> None:
+        """The lines around the list."""
+        app = self.shoal
+        welcome = self._welcome()
+        self.set_class(bool(welcome), "-empty")
+        if welcome:
+            self.query_one("#welcome", Lines).show(welcome)
+            return
+        total = len(app.overview.lines)
+        left: list[Piece] = [(f" / {self._filter_text}", "key")] if self._filter_text else [("", "")]
+        more = "+" if app.overview.is_cut else ""
+        right: list[Piece] = [(f"{len(self.rows)} of {total}{more} jobs   sort: {self.order} ▾ ", "muted")]
+        self.query_one("#status", Lines).show([both_ends(left, right, self.size.width)])
+        line = self.line
+        text: list[Piece] = []
+        if line is not None:
+            text = [(f" {line.id[:10]}  ", "muted")]
+            if line.message:
+                text.append((line.message, "failed" if line.state.value == "Failed" else "muted"))
+            else:
+                counts = line.summary or {}
+                text.append((", ".join(f"{number:,} {word.lower()}" for word, number in counts.items()), "muted"))
+        self.query_one("#map", Lines).show([text])
+
+    def _welcome(self) -> list[list[Piece]]:
+        """What is said while there is nothing to list."""
+        app = self.shoal
+        if not app.overview.is_known and (not app.link.has_connected or app.link.state is LinkState.REFUSED):
+            return no_server(app.options, app.link, app.monotonic())
+        if not app.overview.is_known:
+            return []
+        if not app.overview.lines:
+            return no_jobs(app.options) if app.overview.nodes else no_nodes(app.options)
+        return []
+
+    # Filter, order
+
+    def filter_text(self) -> str:
+        """The filter in force."""
+        return self._filter_text
+
+    def take_filter(self, text: str) -> None:
+        """Show only some jobs."""
+        self.filter = JobFilter.parse(text)
+        self._filter_text = text.strip()
+        self.sort_rows()
+
+    def clear_filter(self) -> bool:
+        """Show all jobs."""
+        if not self._filter_text:
+            return False
+        self.take_filter("")
+        return True
+
+    def action_sort(self) -> None:
+        """The next order."""
+        self.order = SORTS[(SORTS.index(self.order) + 1) % len(SORTS)]
+        self.sort_rows()
+
+    # The job under the cursor
+
+    def on_table_moved(self, _: Table.Moved) -> None:
+        """Another job: the line below is about it."""
+        self._last_key = time.monotonic()
+        self.paint()
+
+    def on_table_opened(self, _: Table.Opened) -> None:
+        """Open the job."""
+        if self.line is not None:
+            self.shoal.open_job(self.focus_now())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What acts on a job needs one."""
+        if action in ("retry", "stop", "copy", "copy_spec", "compose_from", "save") and not self.rows:
+            return False
+        return super().check_action(action, parameters)
+
+    def action_retry(self) -> None:
+        """Retry the failed partitions of the job."""
+        self._act("retry")
+
+    def action_stop(self) -> None:
+        """Stop the job."""
+        self._act("stop")
+
+    def _act(self, verb: str) -> None:
+        if self.line is not None:
+            deed = Deed(verb=verb, focus=self.focus_now(), select="all", scope="the whole job", is_whole_job=True)
+            self.shoal.cover(ActDialog(deed), self._acted)
+
+    def _acted(self, is_done: bool | None) -> None:  # noqa: FBT001 - what the dialog gives
+        """Look again at once."""
+        if is_done:
+            self.shoal.reconnect()
+
+    def action_compose_new(self) -> None:
+        """Compose a new job."""
+        self.shoal.open("compose", Focus())
+
+    def action_compose_from(self) -> None:
+        """Compose a job like this one."""
+        self.shoal.open("compose", self.focus_now())
+
+    def action_copy(self) -> None:
+        """Copy the id."""
+        if self.line is not None:
+            self.shoal.copy(self.line.id, "job id")
+
+    def action_copy_spec(self) -> None:
+        """Copy the specification as YAML."""
+        job = self.shoal.overview.jobs.get(self.line.id) if self.line else None
+        if job is not None:
+            self.shoal.copy(spec_text(job), "job spec")
+
+    def action_save(self) -> None:
+        """Write the list as CSV."""
+        sheet = io.StringIO()
+        writer = csv.writer(sheet)
+        writer.writerow(("id", "name", "state", "count", "completed", "failed", "owner", "created"))
+        for line in self.rows:
+            writer.writerow(
+                (
+                    line.id,
+                    line.name,
+                    line.state.value,
+                    line.count,
+                    line.completed,
+                    line.failed,
+                    line.owner,
+                    line.created,
+                )
+            )
+        try:
+            path = self.shoal.write_file("shoal-jobs.csv", sheet.getvalue().encode())
+        except OSError as error:
+            self.shoal.tell(f"the list could not be written: {error}", severity="error")
+        else:
+            self.shoal.tell(f"{len(self.rows)} jobs written to {path}")
+
+
+def spec_text(job: object) -> str:
+    """A job as YAML, without what the server sets."""
+    plain = msgspec.to_builtins(job)
+    for key in ("ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"):
+        plain.pop(key, None)
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,1 @@
+"""How the UI looks: themes, and the stylesheet."""

@@ -1,0 +1,135 @@
+"""Named styles for what widgets draw line by line: made once a theme, never parsed while painting.
+
+Modes: colours of the theme; a table of its own for 16 colours; and none (NO_COLOR, monochrome), where shape, bold and
+reverse have to do. With `ascii` every glyph has a plain character.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from rich.color import Color
+from rich.style import Style
+from textual.dom import DOMNode
+
+from tui.model.cells import LOOKS
+from tui.styles.themes import ATTEMPT_RAMP, DURATION_RAMP, LETTER_COLOURS, SIXTEEN
+
+FILLED = ("failed", "failed-most", "retrying")
+"""Trouble is loud: these fill their cells."""
+MONO = {
+    "failed": Style(bold=True, reverse=True),
+    "failed-most": Style(bold=True, reverse=True),
+    "retrying": Style(reverse=True),
+    "running": Style(bold=True),
+    "title": Style(bold=True),
+    "key": Style(bold=True),
+    "error": Style(bold=True),
+    "match": Style(reverse=True),
+    "match-now": Style(reverse=True, bold=True, underline=True),
+    "stderr": Style(bold=True),
+    "cursor": Style(reverse=True),
+    "cursor-row": Style(bold=True, reverse=True),
+    "muted": Style(dim=True),
+    "waiting": Style(dim=True),
+}
+ASCII = str.maketrans(
+    {
+        "▸": ">", "●": "*", "◌": "o", "✕": "x", "·": ".", "↻": "~", "○": "o", "▶": ">", "█": "#", "✗": "X", "□": "_",
+        "━": "=", "╸": ">", "─": "-", "│": "|", "▌": ">", "…": "~", "▲": "^", "▼": "v", "◀": "<", "–": "-", "±": "+",
+        "▁": ".", "▂": ":", "▃": "-", "▄": "-", "▅": "=", "▆": "=", "▇": "+", "░": ":", "▒": "=", "▓": "+", "→": ">",
+        "×": "x", "▮": "#", "▯": ".", "✓": "v", "“": '"', "”": '"', "⋯": "~", "↑": "^", "↓": "v", "▾": "v",
+    }
+)  # fmt: skip
+"""Every glyph that the UI draws, and the character for it where only ASCII can be had."""
+
+
+class Palette(msgspec.Struct, frozen=True, kw_only=True):
+    """Styles by name, glyphs by code, for one theme on one terminal."""
+
+    styles: Mapping[str, Style]
+    is_ascii: bool = False
+    is_mono: bool = False
+    cells: tuple[tuple[str, Style], ...] = ()
+    """Glyph and style of each code below 64."""
+    background: Style = Style()
+
+    def style(self, name: str) -> Style:
+        """The style of a name; an unknown name is plain."""
+        return self.styles.get(name, self.background)
+
+    def text(self, text: str) -> str:
+        """`text` as this terminal can show it."""
+        if not self.is_ascii:
+            return text
+        return text.translate(ASCII).encode("ascii", "replace").decode()
+
+
+def make(variables: Mapping[str, str], *, colours: str, is_ascii: bool, is_mono: bool) -> Palette:
+    """The palette of a theme's CSS variables. `colours` is what the terminal has: truecolor, 256 or standard."""
+    background = Style.parse(f"on {variables['background']}") if not is_mono else Style()
+
+    def colour(name: str) -> str:
+        return SIXTEEN[name] if colours == "standard" else variables[f"state-{name}"]
+
+    if is_mono:
+        styles = dict(MONO)
+    else:
+        styles = {}
+        for name in SIXTEEN:
+            styles[name] = Style(color=Color.parse(colour(name)))
+            styles[f"{name}-filled"] = Style(
+                color=Color.parse("black" if colours == "standard" else variables["background"]),
+                bgcolor=Color.parse(colour(name)),
+                bold=True,
+            )
+        styles["publishing"] = styles["running"]
+        styles["stopping"] = styles["running"]
+        styles["unselected"] = styles["waiting"]
+        styles |= _ramps(colour, colours=colours)
+        styles |= {
+            "title": Style(bold=True, color=Color.parse(variables["foreground"])),
+            "key": Style(bold=True, color=Color.parse(variables["accent"])),
+            "muted": Style(color=Color.parse(colour("waiting"))),
+            "error": styles["failed"] + Style(bold=True),
+            "match": Style(color=Color.parse("black"), bgcolor=Color.parse(colour("running"))),
+            "match-now": Style(color=Color.parse("black"), bgcolor=Color.parse(colour("failed")), bold=True),
+            "stderr": styles["failed"],
+            "cursor": Style(color=Color.parse("black"), bgcolor=Color.parse("white"), bold=True),
+            "cursor-row": Style(bgcolor=Color.parse(variables["panel"]), bold=True),
+            "plain": Style(color=Color.parse(variables["foreground"])),
+        }
+    cells = []
+    for look in LOOKS:
+        name = f"{look.style.partition('-most')[0]}-filled" if look.style in FILLED and not is_mono else look.style
+        glyph = look.ascii if is_ascii else look.glyph
+        if is_mono and look.style == "completed" and glyph == "█":
+            glyph = "-"
+        cells.append((glyph, background + styles.get(name, Style())))
+    return Palette(
+        styles={name: background + style for name, style in styles.items()},
+        is_ascii=is_ascii,
+        is_mono=is_mono,
+        cells=tuple(cells),
+        background=background,
+    )
+
+
+def _ramps(colour: Callable[[str], str], *, colours: str) -> dict[str, Style]:
+    """The styles of the lenses other than the state's."""
+    few = colours == "standard"
+    ramp = ("blue", "cyan", "magenta", "bright_magenta", "bright_white") if few else ATTEMPT_RAMP
+    heat = ("blue", "cyan", "yellow", "bright_red") if few else DURATION_RAMP
+    letters = ("cyan", "yellow", "green", "magenta", "bright_yellow", "bright_red") if few else LETTER_COLOURS
+    named = {
+        f"attempt-{at + 1}": colour("completed") if shade == "completed" else shade for at, shade in enumerate(ramp)
+    }
+    named |= {f"duration-{at}": shade for at, shade in enumerate(heat)}
+    named |= {f"letter-{at}": shade for at, shade in enumerate(letters)}
+    return {name: Style(color=Color.parse(shade), bold=name.startswith("letter")) for name, shade in named.items()}
+
+
+def of(widget: DOMNode) -> Palette:
+    """The palette in force where a widget is shown."""
+    palette = getattr(widget.app, "palette", None)
+    assert isinstance(palette, Palette), "the app has no palette"
+    return palette

@@ -1,0 +1,77 @@
+"""A bar of all partitions by state, and the counts beside it."""
+
+from collections.abc import Mapping
+
+from tui.widgets.lines import Lines, Piece
+
+ORDER = ("Completed", "Failed", "Retrying", "Stopping", "Running", "Publishing", "Assigned", "Stopped", "Waiting")
+MARKS = {
+    "Completed": "█",
+    "Running": "▶",
+    "Publishing": "▶",
+    "Assigned": "○",
+    "Retrying": "↻",
+    "Failed": "✗",
+    "Stopping": "□",
+    "Stopped": "□",
+    "Waiting": "·",
+}
+SHAPES = {"Completed": "━", "Failed": "✗", "Retrying": "↻", "Running": "▶", "Publishing": "▶", "Assigned": "○"}
+
+
+def bar(summary: Mapping[str, int], width: int) -> list[Piece]:
+    """The bar in exactly `width` cells: each state that has any partition has at least one cell."""
+    counts = {name: summary.get(name, 0) for name in ORDER if summary.get(name, 0)}
+    total = sum(counts.values())
+    if not total or width < 1:
+        return [("─" * width, "muted")]
+    loud = [name for name in counts if name not in ("Completed", "Waiting")]
+    cells = {name: counts[name] * width // total for name in counts}
+    for name in loud:
+        cells[name] = max(1, cells[name])
+    over = sum(cells.values()) - width
+    for name in sorted(counts, key=lambda name: -cells[name]):
+        if over <= 0:
+            break
+        taken = min(over, max(0, cells[name] - (1 if name in loud else 0)))
+        cells[name] -= taken
+        over -= taken
+    largest = max(cells, key=lambda name: (counts[name], name))
+    if "Waiting" in cells and counts.get("Waiting"):
+        largest = "Waiting"
+    cells[largest] += max(0, -over)
+    return [(SHAPES.get(name, "─") * cells[name], name.lower()) for name in counts if cells[name]]
+
+
+def counts(summary: Mapping[str, int], width: int) -> list[Piece]:
+    """`56.7% █ completed 56,672 ✗ failed 226 ...`: all that fits; the words go first."""
+    total = sum(number for name, number in summary.items() if name != "Unselected")
+    share = 100 * summary.get("Completed", 0) / total if total else 0.0
+    shown = "100%" if total and summary.get("Completed", 0) == total else f"{min(share, 99.9):.1f}%"
+    present = [name for name in ORDER if summary.get(name, 0)]
+    pieces: list[Piece] = []
+    for words in (True, False):
+        pieces = [(f" {shown}", "title")]
+        for name in present:
+            word = f" {name.lower()}" if words else ""
+            pieces.append((f"  {MARKS[name]}{word} {summary[name]:,}", name.lower()))
+        if sum(len(text) for text, _ in pieces) <= width:
+            break
+    return pieces
+
+
+class StackedBar(Lines):
+    """Two lines: counts, then the bar."""
+
+    DEFAULT_CSS = """
+    StackedBar { height: 2; }
+    """
+
+    def tell(self, summary: Mapping[str, int], right: str = "") -> None:
+        """The summary of a job; `right` stands at the right edge of the counts if there is room."""
+        width = self.size.width
+        line = counts(summary, width)
+        used = sum(len(text) for text, _ in line)
+        if right and used + len(right) + 3 <= width:
+            line = [*line, (" " * (width - used - len(right) - 1), ""), (right, "retrying")]
+        self.show([line, [(" ", ""), *bar(summary, max(0, width - 2))]])
