@@ -55,6 +55,11 @@ def main() -> int:
             runner.run(serve(config))
     except (StartError, OrchestratorError) as error:
         return _fail(str(error), 1)
+    except ExceptionGroup as bugs:
+        log.critical("orchestrator_failed", exc_info=bugs)
+        return _fail(
+            "the orchestrator has failed; its log above says where. What was acknowledged is kept: start it again", 1
+        )
     except OSError as error:
         return _fail(f"{error.filename or config.data_dir}: {error.strerror or error}", 1)
     return 0
@@ -90,21 +95,29 @@ async def run(config: Config, store: Store, listener: socket.socket, ending: asy
     results = await Results.open(directory / "results", config.max_result)
     backend = Backend(reactor, directory / "logs", results, node_id)
     server = Server(server_config(backend))
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            work = [tasks.create_task(reactor.run()), tasks.create_task(backend.follow_ends())]
-            serving = tasks.create_task(server.serve(sockets=[listener]))
-            host, port = listener.getsockname()[:2]
-            log.info("listening", url=f"http://{host}:{port}", id=node_id, data_dir=str(directory), store=config.store)
-            await ending.wait()
-            log.info("ending")
-            backend.close()
-            server.should_exit = True
-            await serving
-            for task in work:
-                task.cancel()
-    except ExceptionGroup as broken:
-        raise broken.exceptions[0] from None
+    broken: list[OrchestratorError] = []
+
+    async def react() -> None:
+        try:
+            await reactor.run()
+        except OrchestratorError as error:
+            broken.append(error)
+            ending.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        work = [tasks.create_task(react()), tasks.create_task(backend.follow_ends())]
+        serving = tasks.create_task(server.serve(sockets=[listener]))
+        host, port = listener.getsockname()[:2]
+        log.info("listening", url=f"http://{host}:{port}", id=node_id, data_dir=str(directory), store=config.store)
+        await ending.wait()
+        log.info("ending")
+        backend.close()
+        server.should_exit = True
+        await serving
+        for task in work:
+            task.cancel()
+    for error in broken:
+        raise error
 
 
 class Server(uvicorn.Server):

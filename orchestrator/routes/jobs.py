@@ -1,12 +1,12 @@
 """Jobs: submit, list, get, stop, versions."""
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from litestar.response import Stream
 from msgspec import Meta
 from msgspec.structs import replace
 
@@ -21,7 +21,7 @@ from orchestrator.errors import InvalidJobError, InvalidRequestError, JobVersion
 from orchestrator.routes import listing
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import next_token, summary_of
-from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, query, stream, token_of
+from orchestrator.routes.wire import Envelope, HttpRequest, Listing, answer, body, query, stream, token_of
 from orchestrator.store.base import JobQuery
 
 ORDERS = ("created_at", "modified_at")
@@ -116,7 +116,7 @@ def in_namespace(job: Any, namespace: str) -> Any:
 
 
 @get("/api/v1/orchestrator/jobs", query=ListQuery, answer=JobList)
-async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes] | Stream:
+async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
     """Jobs, oldest first; `include=summary` adds the counts of each one's partitions."""
     asked = query(request.query_params, ListQuery)
     offset = 0
@@ -148,7 +148,11 @@ async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> 
     if has_more:
         following = offset + len(records)
         token_text = next_token(asked.limit, following, sort_by=asked.order_by, is_reversed=asked.reverse)
-    items = [await item_of(backend, record, has_summary=has_summary) for record in records]
+    items: list[bytes] = []
+    for at, record in enumerate(records, 1):
+        items.append(await item_of(backend, record, has_summary=has_summary))
+        if at % PAGE == 0:
+            await asyncio.sleep(0)
     head = b'{"NextToken":' + msgspec.json.encode(token_text) + b',"Items":['
     return await answer(request, head + b",".join(items) + b"]}")
 
@@ -216,8 +220,8 @@ async def stop_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDe
 
 
 @get("/api/v1/orchestrator/jobs/{job_id:str}/versions", query=NameQuery, answer=JobList)
-async def list_versions(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
+async def list_versions(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Listing:
     """All versions of a job, ascending."""
     entry = await backend.reactor.entry(job_id, query(request.query_params, NameQuery).namespace)
     records = await backend.reactor.store.versions(entry.id)
-    return stream(msgspec.json.encode(record.job) for record in records)
+    return await stream(request, (msgspec.json.encode(record.job) for record in records))

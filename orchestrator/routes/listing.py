@@ -7,7 +7,6 @@ import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from litestar.response import Stream
 from msgspec import Meta
 
 from orchestrator.contract.api import ExecutionList, HistoryList, PagingToken, ResultList
@@ -20,7 +19,7 @@ from orchestrator.core.model import ExecutionRecord
 from orchestrator.errors import InvalidRequestError, JobVersionNotFoundError, OrchestratorError
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import execution_of, history_of, next_token
-from orchestrator.routes.wire import SLICE, HttpRequest, answer, in_slices, query, stream
+from orchestrator.routes.wire import SLICE, HttpRequest, Listing, answer, in_slices, query, stream
 from orchestrator.store.base import ExecutionQuery, HistoryQuery
 
 HISTORY_PAGE = 100
@@ -120,7 +119,7 @@ async def first_history(backend: Backend, job: Job) -> HistoryList:
 
 
 @get("/api/v1/orchestrator/jobs/{job_id:str}/executions", query=ExecutionsQuery, answer=ExecutionList)
-async def list_executions(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
+async def list_executions(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Listing:
     """Executions of a job, each with its job."""
     asked = query(request.query_params, ExecutionsQuery)
     entry = await backend.reactor.entry(job_id, asked.namespace)
@@ -136,7 +135,7 @@ async def list_executions(request: HttpRequest, job_id: FromPath[str], backend: 
         )
     )
     jobs = await encoded_jobs(backend, entry, {record.job_version for record in records})
-    return stream(with_job(record, jobs[record.job_version]) for record in records)
+    return await stream(request, (with_job(record, jobs[record.job_version]) for record in records))
 
 
 async def execution_items(backend: Backend, job: Job) -> list[bytes]:
@@ -164,7 +163,7 @@ def with_job(record: ExecutionRecord, job: bytes) -> bytes:
 
 
 @get("/api/v1/orchestrator/jobs/{job_id:str}/results", answer=ResultList)
-async def list_results(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Stream:
+async def list_results(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Listing:
     """Where the results of a job are: one item a completed partition that has published any, in their order."""
     entry = await backend.reactor.entry(job_id, query(request.query_params, ExecutionsQuery).namespace)
     rows = await backend.reactor.store.partitions(entry.id, entry.record.job.version)
@@ -174,7 +173,7 @@ async def list_results(request: HttpRequest, job_id: FromPath[str], backend: Nam
         found += await backend.reactor.store.executions_by_id(accepted[begin : begin + SLICE])
     found.sort(key=lambda record: record.index)
     base = f"{base_url(request)}/api/v1/orchestrator/jobs/{entry.id}/results"
-    return stream(msgspec.json.encode(item) for item in published(found, base))
+    return await stream(request, (msgspec.json.encode(item) for item in published(found, base)))
 
 
 def base_url(request: HttpRequest) -> str:

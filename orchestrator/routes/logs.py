@@ -17,6 +17,7 @@ from orchestrator.contract.agent import Stream
 from orchestrator.contract.api import STREAM_NUMBERS, LogFrame, LogFrameValue
 from orchestrator.contract.execution import ExecutionState
 from orchestrator.contract.history import Stamp
+from orchestrator.contract.ids import ExecutionId
 from orchestrator.contract.partitions import LogRange
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import ExecutionRecord
@@ -32,6 +33,8 @@ from orchestrator.store.base import ExecutionQuery
 LIMIT = 64 << 10
 MOST = 4 << 20
 """Bytes of a range: unless asked for, and at most."""
+LATEST = 100
+"""Executions that are looked at for one that was not discarded."""
 Socket = WebSocket[Any, Any, Any]
 log = structlog.get_logger()
 DISCARDED = (ExecutionState.FAILED, ExecutionState.CANCELLED, ExecutionState.BID_REJECTED)
@@ -190,20 +193,19 @@ async def write_wanted(socket: Socket, job_id: str, backend: Backend, emit: Emit
 
 async def wanted_execution(backend: Backend, entry: JobEntry, asked: StreamQuery) -> ExecutionRecord:
     """The execution of that id, else the one modified last that was not discarded, else the one modified last."""
-    job = entry.record.job
-    wanted = ExecutionQuery(job_id=job.id, version=asked.job_version, order_by="modified_at", is_reversed=True)
-    records = await backend.reactor.store.executions(wanted)
+    job, version = entry.record.job, asked.job_version
     trouble = f"failed to open log stream for job {job.id}:"
+    if asked.execution_id:
+        found = await backend.execution(ExecutionId(asked.execution_id))
+        if found is None or found.job_id != job.id or version not in (0, found.job_version):
+            message = (
+                f"{trouble} unable to find execution {asked.execution_id} in job {job.id} and job version {version}"
+            )
+            raise InvalidRequestError(message)
+        return found
+    wanted = ExecutionQuery(job_id=job.id, version=version, order_by="modified_at", is_reversed=True, limit=LATEST)
+    records = await backend.reactor.store.executions(wanted)
     if not records:
-        message = f"{trouble} no executions found for job {job.name} with ID {job.id}, and version {asked.job_version}"
+        message = f"{trouble} no executions found for job {job.name} with ID {job.id}, and version {version}"
         raise InvalidRequestError(message)
-    if not asked.execution_id:
-        return next((one for one in records if one.state not in DISCARDED), records[0])
-    found = next((one for one in records if one.id == asked.execution_id), None)
-    if found is None:
-        message = (
-            f"{trouble} unable to find execution {asked.execution_id} in job {job.id} "
-            f"and job version {asked.job_version}"
-        )
-        raise InvalidRequestError(message)
-    return found
+    return next((one for one in records if one.state not in DISCARDED), records[0])

@@ -17,7 +17,7 @@ from orchestrator.contract.partitions import ActionResult, Grid, PartitionDetail
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.commands import Acted, Reply, Retry, StopPartitions
 from orchestrator.core.model import NEVER, ExecutionRecord
-from orchestrator.errors import InvalidRequestError, OrchestratorError, PartitionNotFoundError
+from orchestrator.errors import InvalidRequestError, PartitionNotFoundError
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import attempt_of, next_token, rfc3339, row_of, state_byte, summary_of
 from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, query, token_of
@@ -27,21 +27,6 @@ from orchestrator.store.base import ExecutionQuery
 PAGE = 1000
 MOST_ROWS = 10_000
 """Rows of a page: unless asked for, and at most."""
-
-
-class CountChangedError(OrchestratorError):
-    """The selection takes another number of partitions than it did when it was counted; nothing was done."""
-
-    status = 409
-    code = "CountChanged"
-    component = "JobStore"
-
-    def __init__(self, count: int) -> None:
-        super().__init__(
-            f"the partitions have changed since they were counted: there are {count} now",
-            hint="count again and repeat",
-            details={"Count": str(count)},
-        )
 
 
 class PartitionsQuery(msgspec.Struct, frozen=True, kw_only=True):

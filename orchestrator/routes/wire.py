@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from orchestrator.contract.spec import Spec
 from orchestrator.errors import InvalidRequestError, OrchestratorError
 
 HttpRequest = Request[Any, Any, Any]
+Listing = Response[bytes] | Stream
 T = TypeVar("T", bound=msgspec.Struct)
 
 LEAST_ZIPPED = 4096
@@ -102,29 +104,22 @@ async def answer(request: HttpRequest, value: msgspec.Struct | dict[str, Any] | 
     return Response(content, media_type=MediaType.JSON, headers=headers)
 
 
-def stream(items: AsyncIterator[bytes] | Iterable[bytes], *, tail: bytes = b"") -> Stream:
-    """A list as it comes: `{"NextToken":"","Items":[...]}`, encoded items in, with more keys in `tail`."""
-    return Stream(_listed(items, tail), media_type=MediaType.JSON)
+async def stream(request: HttpRequest, items: Iterable[bytes]) -> Listing:
+    """A list as it is made: `{"NextToken":"","Items":[...]}` of encoded items."""
+    if "pretty" in request.query_params:
+        return await answer(request, b"".join([piece async for piece in _listed(items)]))
+    return Stream(_listed(items), media_type=MediaType.JSON)
 
 
-async def _listed(items: AsyncIterator[bytes] | Iterable[bytes], tail: bytes) -> AsyncIterator[bytes]:
+async def _listed(items: Iterable[bytes]) -> AsyncIterator[bytes]:
     yield b'{"NextToken":"","Items":['
-    held: list[bytes] = []
     comma = b""
-    async for item in items if isinstance(items, AsyncIterator) else _each(items):
-        held.append(item)
-        if len(held) == SLICE:
-            yield comma + b",".join(held)
-            comma, held = b",", []
-            await asyncio.sleep(0)
-    if held:
+    rest = iter(items)
+    while held := list(itertools.islice(rest, SLICE)):
         yield comma + b",".join(held)
-    yield b"]" + tail + b"}\n"
-
-
-async def _each(items: Iterable[bytes]) -> AsyncIterator[bytes]:
-    for item in items:
-        yield item
+        comma = b","
+        await asyncio.sleep(0)
+    yield b"]}\n"
 
 
 async def in_slices(items: Sequence[T], turn: Callable[[T], Any], size: int = SLICE) -> list[Any]:

@@ -1,6 +1,7 @@
 """Logs over WebSocket: Bacalhau's frames for one execution, ours for many partitions, followed over attempts."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from orchestrator.contract.agent import LogMark, LogTail, Stream
 from orchestrator.contract.execution import Cause
@@ -199,3 +201,33 @@ async def test_following_begins_with_the_last_lines(api: Api) -> None:
         assert [(await next_value(socket))["Line"] for _ in range(2)] == ["line 29998\n", "line 29999\n"]
         await agent.put_log(execution, "out", len(content), b"new\n")
         assert (await next_value(socket))["Line"] == "new\n"
+
+
+async def how_it_closed(socket: ClientConnection) -> int | None:
+    """The close code, after all that was sent before it."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await socket.recv()
+    return socket.close_code
+
+
+async def test_those_who_wait_do_not_keep_the_orchestrator_from_ending(tmp_path: Path) -> None:
+    serving = orchestrator(tmp_path)
+    api = Api(await serving.__aenter__())
+    agent = Agent(api)
+    await api.submit(count=1)
+    await agent.sync()
+    agent.run(0)
+    await agent.sync()
+    async with (
+        socket_of(api, "partitions=all&follow=true") as many,
+        socket_of(api, "follow=true") as one,
+        api.http.stream("GET", f"{JOBS}/golden/watch") as watching,
+    ):
+        await anext(watching.aiter_lines())
+        began = asyncio.get_running_loop().time()
+        await serving.__aexit__(None, None, None)
+        assert asyncio.get_running_loop().time() - began < 3
+        for socket in (many, one):
+            assert await how_it_closed(socket) == 1012
+    await api.http.aclose()
