@@ -1,4 +1,4 @@
-"""One command runs a whole cluster in the foreground, keeps it alive, and takes it down."""
+"""`devstack` with real processes: ready, a job runs, what dies comes back, and nothing is left."""
 
 import os
 import signal
@@ -6,83 +6,78 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.helpers.jobs import ONCE, shell_job
-from tests.helpers.processes import SHOAL, Cluster, environs, wait_until
+from tests.helpers.processes import SHOAL, Cluster, environs, tail, wait_until
 
 
-class Stack(Cluster):
-    """A cluster that `devstack` runs: started and ended by it alone."""
+class Devstack(Cluster):
+    """A cluster that one command started."""
 
-    def start(self) -> None:
-        """Start it, and wait until it says that it is ready."""
+    def start(self) -> "subprocess.Popen[str]":
         argv = [
             str(SHOAL),
             "devstack",
             "--nodes",
             "2",
-            "--engines",
-            "process",
             "--port",
             str(self.port),
-            "--lease",
-            "4s",
+            "--data-dir",
+            str(self.home / "stack"),
         ]
-        self.popen = subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.environ, text=True, start_new_session=True
-        )
+        argv += ["--lease", "4s"]
+        with (self.home / "devstack.log").open("w") as log:
+            self.popen = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True, env=self.environ)
         assert self.popen.stdout is not None
-        self.said = self.popen.stdout.readline()
+        line = self.popen.stdout.readline()
+        assert line == f"ready {self.url}\n", tail(self.home / "devstack.log")
+        return self.popen
 
-    def child(self, *words: str) -> psutil.Process | None:
-        """The process of the stack whose command line has all these words."""
-        children = psutil.Process(self.popen.pid).children()
-        return next((child for child in children if set(words) <= set(child.cmdline())), None)
+    def pids(self, *words: str) -> list[int]:
+        """Processes of ours whose command line has these words."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                argv = path.read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if any(str(self.home) in word for word in argv) and set(words) <= set(argv):
+                found.append(int(path.parent.name))
+        return found
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    stack = Stack(tmp_path)
-    stack.start()
+def devstack(tmp_path: Path) -> Iterator[Devstack]:
+    stack = Devstack(tmp_path / "home")
+    popen = stack.start()
     yield stack
-    if stack.popen.poll() is None:
-        stack.popen.terminate()
-        stack.popen.wait(30)
-    assert stack.popen.stdout is not None
-    stack.popen.stdout.close()
+    if popen.poll() is None:
+        popen.kill()
+    popen.wait()
+    assert popen.stdout is not None
+    popen.stdout.close()
 
 
-def programs(job_id: str) -> list[int]:
-    """Pids of the programs of a job."""
-    return [pid for pid, environ in environs() if f"BACALHAU_JOB_ID={job_id}".encode() in environ]
+def test_a_devstack_survives_its_children_and_leaves_nothing(devstack: Devstack) -> None:
+    assert devstack.shoal("process", "run", "--count", "3", "--", "true").code == 0
+
+    job = devstack.shoal("process", "run", "--wait=false", "--count", "4", "--", "sleep", "600")
+    job_id = job.out.strip()
+    wait_until(lambda: devstack.rows(job_id, "running"), 15, "something runs")
+    (agent,) = devstack.pids("node", "n1")
+    os.kill(agent, signal.SIGKILL)
+    wait_until(lambda: devstack.pids("node", "n1") not in ([], [agent]), 15, "the agent is there again")
+    wait_until(lambda: {"n1", "n2"} <= devstack.connected(), 15, "both nodes are connected")
+    assert "n1 ended with SIGKILL" in tail(devstack.home / "devstack.log")
+
+    devstack.popen.send_signal(signal.SIGTERM)
+    assert devstack.popen.wait(30) == 0
+    assert devstack.pids() == []
+    mark = f"BACALHAU_JOB_ID={job_id}".encode()
+    assert [pid for pid, environ in environs() if mark in environ] == []
 
 
-def test_devstack_says_when_it_is_ready_and_takes_all_of_it_down(stack: Stack) -> None:
-    assert stack.said == f"ready {stack.url}\n"
-    assert stack.connected() == {"n1", "n2"}
-    done = stack.shoal("process", "run", "--count", "4", "--", "true")
-    assert done.code == 0, done
-    job_id = stack.submit(shell_job("endless", "sleep 300", count=2))
-    wait_until(lambda: len(stack.rows(job_id, "running")) == 2, 15, "both run")
-    children = psutil.Process(stack.popen.pid).children()
-    assert len(children) == 3
-
-    stack.popen.send_signal(signal.SIGTERM)
-    stack.popen.wait(30)
-    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
-    assert not programs(job_id)
-
-
-def test_devstack_starts_again_what_died_and_the_work_goes_on(stack: Stack) -> None:
-    job_id = stack.submit(shell_job("survives", "sleep 5", count=2, Retry=ONCE))
-    wait_until(lambda: len(stack.rows(job_id, "running")) == 2, 15, "both run")
-    before = [row["ExecutionID"] for row in stack.rows(job_id)]
-    for words in (("orchestrator",), ("node", "n1")):
-        found = stack.child(*words)
-        assert found is not None
-        os.kill(found.pid, signal.SIGKILL)
-    wait_until(lambda: stack.answers("/readyz"), 15, "the orchestrator is back")
-    assert stack.wait_ended(job_id) == "Completed"
-    assert [row["ExecutionID"] for row in stack.rows(job_id)] == before
+def test_a_devstack_that_is_killed_takes_its_children_along(devstack: Devstack) -> None:
+    assert len(devstack.pids("-m")) == 3
+    devstack.popen.kill()
+    wait_until(lambda: not devstack.pids("-m"), 20, "the children are gone")

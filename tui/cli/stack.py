@@ -162,17 +162,18 @@ class Stack:
     async def _take_down(self) -> None:
         """End the agents, which end what they run, then the orchestrator. A dead agent is started once more to clean up."""
         orchestrator, *nodes = self.children
-        if self.is_ready and orchestrator.is_running:
-            await asyncio.gather(*(self._clean(child) for child in nodes if not child.is_running))
+        for child in nodes:
+            if self.is_ready and not child.is_running:
+                await child.start()
+        await asyncio.gather(*(self._take_up(child) for child in nodes))
         await asyncio.gather(*(child.end() for child in nodes))
         await orchestrator.end()
 
-    async def _clean(self, child: Child) -> None:
-        """What a dead agent left carries its labels: only an agent of that name finds all of it."""
-        process = await child.start()
+    async def _take_up(self, child: Child) -> None:
+        """Wait until an agent knows what it, or one before it, left: told to end earlier, it would leave that behind."""
         with suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
-                while process.returncode is None and STARTED not in child.said():  # noqa: ASYNC110 - a file tells no one
+                while child.is_running and STARTED not in child.said():  # noqa: ASYNC110 - a file tells no one
                     await asyncio.sleep(0.1)
 
 

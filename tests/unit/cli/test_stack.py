@@ -83,6 +83,22 @@ async def test_a_child_that_dies_is_started_again_and_all_go_down_together(
     assert "n1 ended with SIGKILL" in told.err
 
 
+async def test_an_agent_is_not_told_to_end_before_it_knows_what_it_left(tmp_path: Path) -> None:
+    slow = (
+        "import signal, sys, time; time.sleep(0.7); "
+        "signal.signal(15, lambda *_: (print('cleaned', flush=True), sys.exit(0))); print('node_started', flush=True); "
+        "time.sleep(60)"
+    )
+    orchestrator, node, dead = child("orchestrator", tmp_path), child("n1", tmp_path, slow), child("n2", tmp_path, slow)
+    whole = stack_of(tmp_path, orchestrator, node, dead)
+    whole.is_ready = True
+    await orchestrator.start()
+    await node.start()
+    await whole._take_down()
+    assert b"cleaned" in node.said()
+    assert b"cleaned" in dead.said()
+
+
 async def test_a_child_that_cannot_start_ends_all_with_its_last_words(tmp_path: Path) -> None:
     orchestrator, node = child("orchestrator", tmp_path), child("n9", tmp_path, "import sys; sys.exit('no disk')")
     whole = stack_of(tmp_path, orchestrator, node)
