@@ -1,76 +1,93 @@
-"""Benchmarks of a real cluster on this machine: python -m tests.bench [--quick]. Prints one line a number."""
+"""Everything side by side on this machine: python -m tests.bench [--quick]. A table; the last line is `ratios: {...}`.
+
+Contenders take turns within a pass, and ratios are taken within passes, so that a busy machine harms all alike.
+"""
 
 import argparse
-import statistics
-import subprocess
+import json
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import psutil
+from tests.bench import containers, large, sandbox, store
+from tests.bench.contenders import c_loop, compile_loop, install, parallel, scripted, xargs
+from tests.bench.measure import Row, Run, load, ratio, tell
+from tests.bench.shoal import PROCESS, shoal
 
-from tests.helpers.jobs import shell_job
-from tests.helpers.processes import SHOAL, Cluster
-
-
-def seconds(work: Callable[[], object], times: int = 1) -> float:
-    """Median time of a call."""
-    took = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return statistics.median(took)
+SHOAL = "Shoal"
 
 
-def command(cluster: Cluster, *args: str) -> None:
-    """Run the CLI, its output thrown away."""
-    subprocess.run([SHOAL, *args], env=cluster.environ, stdout=subprocess.DEVNULL, check=True)
+def side_by_side(count: int, passes: int, loop: str) -> dict[str, Row]:
+    """All contenders over `count` partitions of `true`, two at once; prints a row for each."""
+    programs = install()
+    with tempfile.TemporaryDirectory() as home, shoal(Path(home), is_bare=True) as ours:
+        place = Path(home) / "others"
+        place.mkdir()
+        contenders: dict[str, Callable[[], Run]] = {
+            "C posix_spawn loop": partial(c_loop, loop, count),
+            "xargs -P2": partial(xargs, count),
+            SHOAL: lambda: ours.run([ours.job(count, PROCESS)]),
+        }
+        if "parallel" in programs:
+            contenders["GNU parallel --joblog"] = partial(parallel, programs["parallel"], count, place)
+        if "hyperqueue" in programs:
+            contenders["HyperQueue LocalCluster"] = partial(
+                scripted, programs["hyperqueue"], "with_hyperqueue.py", count, place
+            )
+        if "dask" in programs:
+            contenders["dask.distributed"] = partial(scripted, programs["dask"], "with_dask.py", count, place)
+        ours.run([ours.job(50, PROCESS)])
+        runs: dict[str, list[Run]] = {name: [] for name in contenders}
+        for _ in range(passes):
+            for name, contender in contenders.items():
+                runs[name].append(contender())
+        rows = {name: Row(name=name, count=count, runs=tuple(these)) for name, these in runs.items()}
+        for row in rows.values():
+            tell(str(row))
+        parts = ", ".join(f"{name} {1000 * seconds / count:.2f}" for name, seconds in ours.parts.items())
+        tell(f"{'':<38}of Shoal's last run, ms of CPU a partition: {parts}")
+    return rows
 
 
-def tell(name: str, value: float, unit: str, limit: str = "") -> None:
-    """One line of the result."""
-    print(f"{name:<44}{value:>10.2f} {unit:<14}{limit}", flush=True)  # noqa: T201 - this is the output
+def ratios_of(rows: dict[str, Row]) -> dict[str, float]:
+    """How Shoal compares with the others, as far as they were there."""
+    own = rows[SHOAL]
+    found = {"cpu_ms_per_partition": own.cpu_ms}
+    names = {
+        "wall_vs_c_loop": "C posix_spawn loop",
+        "wall_vs_xargs": "xargs -P2",
+        "rate_vs_hyperqueue": "HyperQueue LocalCluster",
+        "rate_vs_parallel": "GNU parallel --joblog",
+        "rate_vs_dask": "dask.distributed",
+    }
+    for key, name in names.items():
+        if name in rows:
+            found[key] = ratio(own, rows[name]) if key.startswith("wall") else ratio(rows[name], own)
+    return found
 
 
 def main(*, is_quick: bool) -> int:
     """Measure, print."""
-    times = 3 if is_quick else 9
-    count = 1_000 if is_quick else 10_000
-    with tempfile.TemporaryDirectory() as home:
-        cluster = Cluster(Path(home))
-        try:
-            cluster.start_serve()
-            cluster.start_node(cluster.node(1), cpu=2)
-            cluster.wait_connected()
-            tell("shoal --help", seconds(lambda: command(cluster, "--help"), times), "s", "limit 0.25")
-            listed = seconds(lambda: command(cluster, "job", "list", "--json"), times)
-            tell("shoal job list --json", listed, "s", "limit 0.25")
-            processes = {"orchestrator": cluster.serve, "node": cluster.nodes[cluster.node(1)]}
-            for name, process in processes.items():
-                assert process is not None
-                resident = psutil.Process(process.popen.pid).memory_info().rss / 1e6
-                tell(f"idle {name}, resident", resident, "MB", "limit 90" if name == "orchestrator" else "limit 60")
-
-            job = shell_job("many", "", count=count, cpu="50m")
-            job["Tasks"][0]["Engine"]["Params"] = {"Command": "true"}
-            began = time.perf_counter()
-            job_id = cluster.submit(job)
-            cluster.wait_ended(job_id, 1800)
-            tell(f"{count:,} partitions of `true` on one node", count / (time.perf_counter() - began), "partitions/s")
-
-            large = shell_job("large", "true", count=100_000, cpu="64", Timeouts={"QueueTimeout": 3600})
-            tell("submit a job of 100,000 partitions", seconds(lambda: cluster.submit(large)), "s")
-            grid = seconds(lambda: cluster.get("/api/v1/orchestrator/jobs/large/partitions"), times)
-            tell("its packed grid", grid * 1000, "ms")
-        finally:
-            cluster.close()
+    passes = 1 if is_quick else 3
+    loop = compile_loop()
+    tell(f"{load()}; {passes} pass{'es' if passes > 1 else ''}")
+    tell(f"{'':<38}{'N':>7} {'wall, median (min - max)':<28}{'rate':>10} {'CPU each':>11}")
+    ratios = ratios_of(side_by_side(1_000, passes, loop))
+    if not is_quick:
+        of_thousand = {f"{key}_at_1000": value for key, value in ratios.items()}
+        ratios = ratios_of(side_by_side(10_000, passes, loop)) | of_thousand
+    ratios |= sandbox.measure(loop, 200 if is_quick else 1_000, passes)
+    ratios |= containers.measure(12 if is_quick else 60, passes)
+    ratios |= large.measure(10_000 if is_quick else 100_000, 20, 50 if is_quick else 500)
+    ratios |= store.measure_sync(2_000 if is_quick else 10_000, passes)
+    tell(load())
+    tell(f"ratios: {json.dumps({key: round(value, 3) for key, value in ratios.items()})}")
     return 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions, smaller jobs")
+    parser.add_argument("--quick", action="store_true", help="one pass, smaller jobs: under two minutes")
     sys.exit(main(is_quick=parser.parse_args().quick))

@@ -4,6 +4,7 @@ Run with: python -m tests.bench.store [DIRECTORY]
 """
 
 import asyncio
+import statistics
 import sys
 import tempfile
 import time
@@ -65,6 +66,30 @@ async def no_op_work(directory: Path, count: int, size: int) -> None:
         f"no-op, {count} partitions, {size} a commit: {count * 7 / wall:9.0f} rows/s, {len(commits) / wall:6.0f} commits/s,"
         f" CPU {used / count * 1000:.3f} ms a partition, {size_on_disk / count:.0f} bytes a partition\n"
     )
+
+
+async def measure_once(count: int, size: int, synchronous: str) -> float:
+    """Wall seconds of the commits of `count` no-op partitions, `size` of them at a time."""
+    with tempfile.TemporaryDirectory() as directory:
+        store = await SqliteStore.open(Path(directory))
+        store._connection.execute(f"PRAGMA synchronous={synchronous}")
+        await store.commit(Changes(jobs=[job_record(count=count)]), 1, NOW)
+        commits = list(batches(count, size, [ExecutionId(f"e-{uuid.uuid4()}") for _ in range(count)]))
+        began = time.perf_counter()
+        for number, changes in enumerate(commits, 2):
+            await store.commit(changes, number, NOW)
+        wall = time.perf_counter() - began
+        await store.close()
+    return wall
+
+
+def measure_sync(count: int, passes: int) -> dict[str, float]:
+    """What durability costs at batches of 64 partitions: wall with every commit synced, by that without."""
+    pairs = [
+        (asyncio.run(measure_once(count, 64, "FULL")), asyncio.run(measure_once(count, 64, "OFF")))
+        for _ in range(passes)
+    ]
+    return {"durable_wall_vs_not": statistics.median(full / off for full, off in pairs)}
 
 
 async def big_load(directory: Path) -> None:
