@@ -1,0 +1,434 @@
+"""The log of one partition: of an attempt that has ended at its last trouble, of a running one at its end, following."""
+
+import asyncio
+import os
+import subprocess
+import tempfile
+import time
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from pathlib import Path
+
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.containers import Vertical
+
+from orchestrator.client import ClientError
+from orchestrator.contract.partitions import Attempt, PartitionDetail, PartitionState
+from tui import logfeed
+from tui.bindings import bindings
+from tui.model.logtext import ERR, OUT, LogText, compiled, pick, search
+from tui.model.moments import bytes_text, short_duration
+from tui.places import Focus
+from tui.screens.acting import ActDialog, Deed
+from tui.screens.job import JobPage
+from tui.screens.page import Page
+from tui.screens.reader import Reader
+from tui.screens.whole_line import laid_out
+from tui.widgets.inspector import ATTEMPT_MARKS, why
+from tui.widgets.lines import Lines, Piece, both_ends
+from tui.widgets.log_view import TIMES, LogView
+
+STREAMS = (("both", None), ("stdout", frozenset({OUT})), ("stderr", frozenset({ERR})))
+UNSETTLED = {state.word for state in PartitionState if not state.is_settled} | {"stopping"}
+
+
+class LogPage(Page, inherit_bindings=False):
+    """Reads while it is open; crosses from attempt to attempt with a rule between them."""
+
+    BINDINGS = bindings("page", "log")
+    AUTO_FOCUS = "#log"
+    DEFAULT_CSS = """
+    LogPage #log { height: 1fr; }
+    """
+
+    def __init__(self, focus: Focus) -> None:
+        super().__init__(focus)
+        self.text = LogText()
+        self.detail: PartitionDetail | None = None
+        self.attempt: Attempt | None = None
+        self.needle = ""
+        self.matches: Sequence[int] = ()
+        self.grep = ""
+        self.since = 0
+        self.streams = 0
+        self._fresh = 0
+        self._message = "reading …"
+        self._picked_at = 0
+
+    def content(self) -> ComposeResult:
+        """What log it is, and the log."""
+        with Vertical(id="body"):
+            yield Lines(id="status")
+            yield LogView(self.text)
+
+    def crumbs(self) -> Sequence[str]:
+        """Job, partition, log."""
+        return (self.at.job_name or self.at.job_id, str(self.at.partition), "log")
+
+    @property
+    def log_view(self) -> LogView:
+        """The viewer."""
+        return self.query_one(LogView)
+
+    def focus_now(self) -> Focus:
+        """The attempt that is read."""
+        attempt = self.attempt
+        return Focus(
+            job_id=self.at.job_id,
+            job_name=self.at.job_name,
+            partition=self.at.partition,
+            attempt=attempt.attempt if attempt else 0,
+            node_id=attempt.node_id if attempt else "",
+        )
+
+    # Reading
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        """Read anew."""
+        self.text = LogText()
+        self.matches, self._fresh, self._picked_at = (), 0, 0
+        self._message = "reading …"
+        self.log_view.replace(self.text)
+        self.run_worker(self._read(self.at.attempt), group="log", exclusive=True, exit_on_error=False)
+
+    async def _read(self, wanted: int) -> None:
+        client = self.shoal.client
+        pause = 0.5
+        while True:
+            try:
+                attempt = await self._find(wanted)
+                if attempt is None:
+                    await asyncio.sleep(1.0)
+                    continue
+                if self.attempt is not None and attempt.attempt != self.attempt.attempt and self.text.count:
+                    self.text.note(f"attempt {attempt.attempt} on {attempt.node_id}")
+                    self._fresh += 1
+                self.attempt = attempt
+                async for step in logfeed.read(client, self.at.job_id, self.at.partition, attempt.attempt, self.text):
+                    match step:
+                        case logfeed.More(lines):
+                            self._fresh += lines
+                        case logfeed.CaughtUp():
+                            self._open(is_over=bool(attempt.finished))
+                if not await self._goes_on(attempt):
+                    return
+                wanted = attempt.attempt + 1
+            except ClientError as error:
+                self._message = error.message
+                if error.status < 500 and error.code != "Unreachable":
+                    self.paint()
+                    return
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 5.0)
+                if self.text.count:
+                    wanted = self.attempt.attempt if self.attempt else wanted
+                    self.text = LogText()
+                    self.log_view.replace(self.text)
+
+    async def _find(self, wanted: int) -> Attempt | None:
+        """The attempt to read; None = there is none yet, and the message says why."""
+        client = self.shoal.client
+        self.detail = detail = await client.partition(self.at.job_id, self.at.partition)
+        found = next((one for one in detail.attempts if one.attempt == wanted), None)
+        found = found or (detail.attempts[-1] if detail.attempts and not wanted else None)
+        if found is None and detail.attempts and detail.partition.state not in UNSETTLED:
+            found = detail.attempts[-1]
+        if found is None:
+            reasons = (await client.explain(self.at.job_id, str(self.at.partition))).items
+            reason = f": {reasons[0].reason}" if reasons else ""
+            self._message = f"not started yet, {detail.partition.state}{reason}"
+        self.refresh_bindings()
+        return found
+
+    async def _goes_on(self, attempt: Attempt) -> bool:
+        """Wait whether another attempt follows; False = none will."""
+        while True:
+            self.detail = detail = await self.shoal.client.partition(self.at.job_id, self.at.partition)
+            self.attempt = next((one for one in detail.attempts if one.attempt == attempt.attempt), self.attempt)
+            if detail.attempts and detail.attempts[-1].attempt > attempt.attempt:
+                return self.log_view.is_following
+            if detail.partition.state not in UNSETTLED:
+                return False
+            await asyncio.sleep(1.0)
+
+    def _open(self, *, is_over: bool) -> None:
+        """All that is known was read: go where the eye wants to be."""
+        self._message = "" if self.text.count else "the log is empty" if is_over else "nothing written yet"
+        view = self.log_view
+        view.grew(self._fresh)
+        self._fresh = view.unseen = 0
+        if self.needle:
+            self.take_filter(self.needle)
+            return
+        if not is_over or view.is_following:
+            view.set_following(is_following=True)
+            return
+        trouble = self.text.last_trouble()
+        if trouble is None:
+            view.point(view.count - 1)
+            self.call_after_refresh(lambda: view.point(view.count - 1))
+        else:
+            view.show_line(trouble)
+            self.call_after_refresh(lambda: view.show_line(trouble))
+
+    # Painting
+
+    def paint(self) -> None:
+        """What arrived since the last time, and the status."""
+        if not self.is_attached:
+            return
+        if self._fresh:
+            fresh, self._fresh = self._fresh, 0
+            if self._is_choosing:
+                self._choose()
+            else:
+                self.log_view.grew(fresh)
+        self.query_one("#status", Lines).show([both_ends(self._left(), self._right(), self.size.width)])
+
+    def _left(self) -> list[Piece]:
+        attempt = self.attempt
+        if attempt is None:
+            return [(f" {self._message}", "muted")]
+        total = self.detail.attempts[-1].attempt if self.detail and self.detail.attempts else attempt.attempt
+        mark, style = ATTEMPT_MARKS.get(attempt.state, ("·", "waiting"))
+        pieces: list[Piece] = [
+            (f" attempt {attempt.attempt} of {total}  ", ""),
+            (f"{mark} {why(attempt) or attempt.state}", style),
+            (f"  {attempt.node_id}", "muted"),
+        ]
+        if self._message:
+            pieces.append((f"  {self._message}", "muted"))
+        return pieces
+
+    def _right(self) -> list[Piece]:
+        view = self.log_view
+        pieces: list[Piece] = []
+        if view.is_following:
+            pieces.append(("FOLLOW ▼  ", "key"))
+        elif view.unseen:
+            pieces.append((f"▼ +{view.unseen:,} new  ", "running"))
+        if self.needle:
+            at = _place(self.matches, view.number(view.cursor)) if view.count else 0
+            pieces.append((f"{at}/{len(self.matches):,} matches  ", "key"))
+        if self.grep:
+            pieces.append((f"only {self.grep}  ", "running"))
+        if self.since:
+            pieces.append((f"last {short_duration(self.since)}  ", "running"))
+        if self.streams:
+            pieces.append((f"{STREAMS[self.streams][0]}  ", "running"))
+        shown = f"{view.count:,} of " if view.lines is not None else ""
+        pieces.append((f"{shown}{self.text.count:,} lines  {bytes_text(self.text.size)} ", "muted"))
+        return pieces
+
+    # Search, filter
+
+    def filter_text(self) -> str:
+        """What was searched for."""
+        return self.needle
+
+    def take_filter(self, text: str) -> None:
+        """Search."""
+        if text:
+            compiled(text)
+        self.needle = text
+        self.run_worker(self._search(text), group="search", exclusive=True, exit_on_error=False)
+
+    def clear_filter(self) -> bool:
+        """Forget search and choice."""
+        if self.needle:
+            self.needle, self.matches = "", ()
+            self.log_view.mark_matches((), "")
+            return True
+        if self._is_choosing:
+            self.grep, self.since, self.streams = "", 0, 0
+            self._choose()
+            return True
+        return False
+
+    async def _search(self, text: str) -> None:
+        found = await asyncio.to_thread(search, list(self.text.blocks), text) if text else array("I")
+        if text != self.needle:
+            return
+        self.matches = found
+        view = self.log_view
+        view.mark_matches(found, text)
+        if text and not found:
+            self.shoal.tell(f"no line contains {text!r}")
+        elif found and view.count:
+            here = view.number(view.cursor)
+            view.show_line(next((line for line in found if line >= here), found[-1]))
+
+    def action_match(self, step: int) -> None:
+        """The next match; without a search the next trouble."""
+        if not self.needle:
+            self.take_filter("error|exception|traceback|fatal|panic|killed")
+            return
+        view = self.log_view
+        if not self.matches or not view.count:
+            return
+        at = _place(self.matches, view.number(view.cursor))
+        is_on = at and self.matches[at - 1] == view.number(view.cursor)
+        target = at if step > 0 else at - 2 if is_on else at - 1
+        view.show_line(self.matches[target % len(self.matches)])
+
+    @property
+    def _is_choosing(self) -> bool:
+        return bool(self.grep or self.since or self.streams)
+
+    def _choose(self) -> None:
+        if not self._is_choosing:
+            self.log_view.choose(None)
+            return
+        self.run_worker(self._pick(), group="pick", exclusive=True, exit_on_error=False)
+
+    async def _pick(self) -> None:
+        since = self.text.latest - self.since if self.since else 0.0
+        streams = STREAMS[self.streams][1]
+        blocks, grep = list(self.text.blocks), self.grep
+        lines = await asyncio.to_thread(lambda: pick(blocks, grep=grep, streams=streams, since=since))
+        view = self.log_view
+        view.choose(lines)
+        if view.is_following:
+            view.set_following(is_following=True)
+
+    def action_grep(self) -> None:
+        """Ask which lines to show."""
+        self.prompt.ask("grep", "F", self.grep)
+
+    def take_text(self, kind: str, text: str) -> None:
+        """Show only lines that contain a text."""
+        if kind == "grep":
+            if text:
+                compiled(text)
+            self.grep = text
+            self._choose()
+
+    def action_since(self, seconds: int) -> None:
+        """Only the last so many seconds of the log."""
+        self.since = seconds
+        self._choose()
+
+    def action_streams(self) -> None:
+        """Stdout, stderr, or both."""
+        self.streams = (self.streams + 1) % len(STREAMS)
+        self._choose()
+
+    # How it looks
+
+    def action_follow(self) -> None:
+        """Stay at the end, or not."""
+        self.log_view.set_following(is_following=not self.log_view.is_following)
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or not."""
+        self.log_view.wrap(is_wrapped=not self.log_view.is_wrapped)
+
+    def action_times(self) -> None:
+        """Absolute, relative, none."""
+        view = self.log_view
+        view.times = TIMES[(TIMES.index(view.times) + 1) % len(TIMES)]
+        view.refresh()
+
+    def on_log_view_opened(self) -> None:
+        """The whole line under the cursor."""
+        line = self.log_view.current()
+        if line is not None:
+            self.shoal.cover(Reader("line", laid_out(line.content)))
+
+    # Other attempts and partitions
+
+    def action_attempt(self, step: int) -> None:
+        """The attempt before or after."""
+        if self.detail is None or self.attempt is None:
+            return
+        numbers = [one.attempt for one in self.detail.attempts]
+        wanted = self.attempt.attempt + step
+        if wanted not in numbers:
+            self.shoal.tell(f"there is no attempt {wanted}; there are {numbers[0]} to {numbers[-1]}")
+            return
+        self._turn_to(self.at.partition, wanted)
+
+    def action_neighbour(self, step: int) -> None:
+        """The previous or next failed partition, or match of the job's filter."""
+        page = job_page(self)
+        found = page.model.next_trouble(self.at.partition, step) if page else None
+        if page is None or found is None or found == self.at.partition:
+            self.shoal.tell("no other partition failed")
+            return
+        page.jump(found)
+        self._turn_to(found, 0)
+
+    def _turn_to(self, partition: int, attempt: int) -> None:
+        self.at = Focus(job_id=self.at.job_id, job_name=self.at.job_name, partition=partition, attempt=attempt)
+        self.attempt = None
+        self.log_view.is_following = False
+        self.show_header()
+        self.reconnect()
+
+    # Acting and saving
+
+    def action_retry(self) -> None:
+        """Retry this partition."""
+        self._act("retry")
+
+    def action_stop(self) -> None:
+        """Stop this partition."""
+        self._act("stop")
+
+    def _act(self, verb: str) -> None:
+        index = self.at.partition
+        self.shoal.cover(ActDialog(Deed(verb=verb, focus=self.at, select=str(index), scope=f"partition {index}")))
+
+    def action_copy(self) -> None:
+        """The line at the cursor."""
+        line = self.log_view.current()
+        if line is not None:
+            self.shoal.copy(line.content.decode("utf-8", "replace"), "line")
+
+    def _bytes(self) -> bytes:
+        view = self.log_view
+        if view.lines is None:
+            return b"".join(block.text for block in self.text.blocks)
+        return b"".join(self.text.line(number).content + b"\n" for number in view.lines)
+
+    def action_save(self) -> None:
+        """Write what is shown as a file."""
+        number = self.attempt.attempt if self.attempt else 0
+        try:
+            path = self.shoal.write_file(f"{self.at.job_id[:10]}-{self.at.partition}.{number}.log", self._bytes())
+        except OSError as error:
+            self.shoal.tell(f"the log could not be written: {error}", severity="error")
+        else:
+            self.shoal.tell(f"{self.log_view.count:,} lines written to {path}")
+
+    def action_pager(self) -> None:
+        """Open what is shown in $PAGER."""
+        pager = os.environ.get("PAGER", "less")
+        with tempfile.TemporaryDirectory() as home:
+            path = Path(home) / f"partition-{self.at.partition}-{time.strftime('%H%M%S')}.log"
+            path.write_bytes(self._bytes())
+            try:
+                with self.app.suspend():
+                    subprocess.run([*pager.split(), str(path)], check=False)
+            except SuspendNotSupported:
+                self.shoal.tell("there is no terminal to hand over here", severity="warning")
+            except OSError as error:
+                self.shoal.tell(f"{pager}: {error}", severity="error")
+
+
+def _place(matches: Sequence[int], number: int) -> int:
+    """How many matches there are up to and including a line."""
+    return bisect_right(matches, number)
+
+
+def job_page(page: Page) -> JobPage | None:
+    """The page of the same job below this one."""
+    for below in reversed(page.app.screen_stack):
+        if isinstance(below, JobPage) and below.view.job_id in (page.at.job_id, ""):
+            return below
+    return None
