@@ -4,7 +4,7 @@ SHELL := /bin/bash
 ENGINE ?= process
 PYTEST_ARGS ?=
 
-.PHONY: help install demo check test bench
+.PHONY: help install demo check test bench soak
 
 help:
 	@echo "make install             .venv with .venv/bin/shoal"
@@ -12,6 +12,7 @@ help:
 	@echo "make test                the checks, then every test (as root: installs what they need from Debian)"
 	@echo "make check               ruff, mypy, import contracts"
 	@echo "make bench               benchmarks; QUICK=1 for a short run"
+	@echo "make soak SEEDS=100000   random histories of a simulated cluster; REPLAY=seed plays one again"
 
 install: .venv/installed
 	@echo "installed: .venv/bin/shoal"
@@ -37,3 +38,7 @@ test: check
 
 bench: .venv/installed-dev
 	.venv/bin/python -m tests.bench $(if $(QUICK),--quick)
+
+SEEDS ?= 100000
+soak: .venv/installed-dev
+	.venv/bin/python -m tests.tools.soak $(if $(REPLAY),--replay $(REPLAY),--seeds $(SEEDS))

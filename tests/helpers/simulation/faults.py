@@ -267,7 +267,10 @@ def begin(world: World) -> None:
     world.submit(world.random_job())
 
 
-def play(seed: int, steps: int = 200, trace: Callable[[str], None] | None = None) -> World:
+STEPS = 200
+
+
+def play(seed: int, steps: int = STEPS, trace: Callable[[str], None] | None = None) -> World:
     """Play one history of so many steps, and let it end. Raises BrokenPromiseError with the seed."""
     rng = random.Random(seed)
     lease = rng.choice([6.0, 15.0, 30.0])

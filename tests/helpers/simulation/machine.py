@@ -18,6 +18,7 @@ from node.journal import Ended, Finished, Forgotten, Intended, Line, Past, Start
 from node.publishers.base import PublishError, Results
 from node.runner import Runner
 from node.uplink import UplinkError
+from orchestrator.contract.agent import SyncResponse
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.ids import ExecutionId, NodeId
 from orchestrator.contract.job import SpecConfig
@@ -68,6 +69,10 @@ class Machine:
         self.is_gone = False
         """Taken away: no agent starts there any more."""
         self.is_leaving = False
+        self.applied = 0
+        """Seq of the last answer that its agent took."""
+        self.sent: dict[int, float] = {}
+        """When it sent each sync of its session."""
 
     @property
     def is_alive(self) -> bool:
@@ -128,6 +133,15 @@ class Machine:
             uplink=cast("Any", uplink),
             directory=Path("/executions"),
         )
+        self.applied = 0
+        self.sent.clear()
+        apply = agent.apply
+
+        def watched(response: SyncResponse) -> None:
+            self.world.oracle.applies(self, response)
+            apply(response)
+
+        agent.apply = watched  # type: ignore[method-assign] # the oracle looks at what the agent does
         await agent.run()
 
     def agent_ended(self, reason: BaseException | None) -> None:
@@ -167,7 +181,9 @@ class Machine:
         if not program.is_running:
             return
         program.is_running = False
-        if exit_code is not None:
+        if exit_code is None:
+            self.world.oracle.finished(program.launch.execution_id, program.exit_code)
+        else:
             program.exit_code = exit_code
         watched = [(process, future) for process, future in program.waiters if not process.is_dead and not future.done()]
         program.ended_unwatched = not watched

@@ -1,7 +1,7 @@
 """The simulated network between agents and the orchestrator: it loses, repeats, delays and reorders syncs and answers."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -24,8 +24,6 @@ class Network:
         self._world = world
         self.trouble = 0.1
         self.cut: set[str] = set()
-        self.under_way: dict[Process, int] = {}
-        """Syncs that an agent has sent and not given up, by process."""
 
     async def call(self, machine: "Machine", process: Process, request: SyncRequest, patience: float) -> SyncResponse:
         """Send a sync and wait for its answer. Raises the UplinkError that the answer means, or that there is none."""
@@ -33,6 +31,7 @@ class Network:
         if process.is_dead:
             raise asyncio.CancelledError
         sent = world.time.now
+        machine.sent[request.seq] = sent
         world.oracle.sent(machine, request)
         future: asyncio.Future[Reply] = process.create_future()
         self._send(machine, process, request, future)
@@ -105,7 +104,3 @@ def meaning_of(response: SyncResponse | OrchestratorError | None) -> Reply:
         case OrchestratorError() | None:
             return uplink.UnreachableError("refused")
 
-
-def lines_of(request: SyncRequest) -> dict[str, Any]:
-    """A sync in few words, for traces."""
-    return {report.execution_id[-3:]: report.state.name for report in request.reports}

@@ -53,6 +53,8 @@ class Oracle:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._started: set[ExecutionId] = set()
+        self._finished: dict[ExecutionId, int] = {}
+        """Exit codes of programs that ended by themselves."""
         self._words: dict[tuple[NodeId, str, int], SyncRequest] = {}
         """What each sync said."""
         self._seqs: dict[NodeId, tuple[Reactor, str, int]] = {}
@@ -61,6 +63,7 @@ class Oracle:
         self.retried: dict[JobId, int] = {}
         """Retries that somebody asked for, carried out or not."""
         self.retried_completed: set[JobId] = set()
+        self.names: dict[str, JobId] = {}
         self._ending: set[ExecutionId] = set()
         """Executions that the commit in hand ends."""
 
@@ -75,6 +78,19 @@ class Oracle:
         ids = [report.execution_id for report in request.reports]
         if len(ids) != len(set(ids)):
             self.broken(f"{machine.name} names an execution twice")
+
+    def applies(self, machine: "Machine", response: SyncResponse) -> None:
+        """An agent takes an answer: it is newer than the last one, and not older than a lease."""
+        if response.seq <= machine.applied:
+            self.broken(f"{machine.name} takes answer {response.seq} after {machine.applied}")
+        machine.applied = response.seq
+        age = self._world.time.now - machine.sent[response.seq]
+        if age > response.lease_seconds:
+            self.broken(f"{machine.name} takes an answer {age} s after it asked")
+
+    def finished(self, execution_id: ExecutionId, exit_code: int) -> None:
+        """A program ended by itself."""
+        self._finished[execution_id] = exit_code
 
     def started(self, machine: "Machine", launch: Launch) -> None:
         """A program is started."""
@@ -125,12 +141,16 @@ class Oracle:
                 self.broken(f"{execution.id} was {old.state.name}, {old.cause} and is written again: {execution.state.name}")
             if execution.cause is Cause.NODE_LOST and execution.state.is_terminal:
                 self._judge_loss(execution, now)
+            if execution.state is ExecutionState.COMPLETED and self._finished.get(execution.id) != 0:
+                self.broken(f"{execution.id} is completed, but its program ended with {self._finished.get(execution.id)}")
             if old is None:
                 self._judge_new(execution, rows, jobs)
         for row in changes.partitions:
             self._judge_row(row, ended, jobs)
         for record in changes.jobs:
             self._judge_job(record, rows)
+            if self.names.setdefault(record.job.name, record.job.id) != record.job.id:
+                self.broken(f"two jobs are called {record.job.name}")
 
     def _judge_loss(self, execution: ExecutionRecord, now: Timestamp) -> None:
         known = self._heard.get(execution.node_id)
@@ -260,6 +280,8 @@ class Oracle:
             known = self._seqs.get(node_id)
             if known is not None and known[:2] == (reactor, session) and node.seq < known[2]:
                 self.broken(f"{node_id}: sync {node.seq} was observed after {known[2]}")
+            if known is not None and known[0] is reactor and known[1] != session:
+                self._judge_handover(node, known[1])
             self._seqs[node_id] = (reactor, session, node.seq)
             word = self._words.get((node_id, session, node.seq))
             if word is not None and node.record.connection is Connection.CONNECTED:
@@ -269,6 +291,16 @@ class Oracle:
         for execution in put.executions:
             if execution.revision == 1:
                 self._judge_room(cluster.nodes[execution.node_id], execution.id)
+
+    def _judge_handover(self, node: NodeEntry, before: str) -> None:
+        """A session got a node from another one: it is its successor, or the lease of that one was over."""
+        word = self._words.get((node.id, node.record.session, node.seq))
+        known = self._heard.get(node.id)
+        if word is None or word.previous == before or known is None or known[0] is not self._world.orchestrator.reactor:
+            return
+        silence = (node.record.last_sync - known[1]) / SECOND
+        if silence < self._world.orchestrator.lease:
+            self.broken(f"{node.id} was taken from session {before} after {silence} s of silence")
 
     def _judge_room(self, node: NodeEntry, execution: ExecutionId) -> None:
         """What was just placed into room fits beside what the node says it uses and what it was asked for before."""

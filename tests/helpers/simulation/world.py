@@ -167,6 +167,7 @@ class World:
     def forget_answers(self) -> None:
         """After an older store was restored nothing that was answered since counts."""
         self.tokens.clear()
+        self.oracle.names.clear()
         store = self.orchestrator.durable
         self.job_ids = [job_id for job_id in self.job_ids if job_id in store._jobs]
 

@@ -1,0 +1,168 @@
+"""A whole cluster in one process: the real reactor and real agents on simulated time, with everything that can go wrong.
+
+A step is one thing that happens: a message arrives, a program ends, somebody asks for something, something breaks. After each
+the oracle looks at what always holds; at the end faults cease, and everything has to end. `make soak` plays more of the same.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from orchestrator.contract.execution import ExecutionState
+from orchestrator.contract.job import Backoff, Retry
+from tests.helpers.harness import a_job
+from tests.helpers.simulation.faults import WEIGHTS, Faults, begin, play
+from tests.helpers.simulation.seams import replaced
+from tests.helpers.simulation.world import World
+
+HISTORIES = 2000
+GROUPS = 20
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_random_histories_keep_every_promise(group: int) -> None:
+    for seed in range(group, HISTORIES, GROUPS):
+        play(seed)
+
+
+def test_the_same_seed_plays_the_same_history() -> None:
+    first: list[str] = []
+    second: list[str] = []
+    play(7, trace=first.append)
+    play(7, trace=second.append)
+    assert first == second
+
+
+class History(RuleBasedStateMachine):
+    """The same faults, chosen by hypothesis, which makes what fails short."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(random.Random(0), lease=10, fence=40)
+        self._seams = replaced(self.world)
+        self._seams.__enter__()
+
+    @initialize(seed=st.integers(0, 10**6))
+    def begins(self, seed: int) -> None:
+        self.world.rng.seed(seed)
+        begin(self.world)
+        self.faults = Faults(self.world)
+
+    @rule(kind=st.sampled_from([kind for kind, weight in WEIGHTS.items() for _ in range(1 + (weight > 3))]))
+    def happens(self, kind: Callable[[Faults], None]) -> None:
+        kind(self.faults)
+
+    @rule(number=st.integers(1, 20))
+    def events_follow(self, number: int) -> None:
+        for _ in range(number):
+            self.faults.next_event()
+            self.world.oracle.step()
+
+    @invariant()
+    def every_promise_is_kept(self) -> None:
+        self.world.oracle.step()
+
+    def teardown(self) -> None:
+        try:
+            if self.world.machines:
+                self.world.settle()
+        finally:
+            self.world.close()
+            self._seams.__exit__(None, None, None)
+
+
+History.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestHistory = History.TestCase
+
+
+@pytest.fixture
+def calm() -> Iterator[World]:
+    """Two machines, in which nothing goes wrong but what the test does, and a job whose programs run 20 to 60 seconds."""
+    world = World(random.Random(1), lease=10, fence=80)
+    world.failing_share = world.network.trouble = 0.0
+    world.fate = lambda _: (world.rng.uniform(20, 60), 0)  # type: ignore[method-assign]
+    with replaced(world):
+        world.orchestrator.start()
+        world.add_machine(2.0)
+        world.add_machine(2.0)
+        world.time.pass_time(1)
+        retry = Retry(max_attempts=1, max_lost=0, backoff=Backoff(initial=1, factor=1, max=1, jitter=False))
+        world.submit(a_job("calm", count=4, retry=retry))
+        try:
+            passes(world, 5)
+            yield world
+        finally:
+            world.close()
+
+
+def passes(world: World, seconds: float) -> None:
+    end = world.time.now + seconds
+    while world.time.advance(end):
+        world.oracle.step()
+
+
+def restart_agents(world: World) -> None:
+    for machine in world.machines:
+        machine.kill_agent()
+    passes(world, 3)
+    for machine in world.machines:
+        machine.start_agent()
+
+
+def restart_orchestrator(world: World) -> None:
+    world.orchestrator.kill()
+    passes(world, 40)
+
+
+def restart_in_commit(world: World) -> None:
+    world.orchestrator.crash = "after"
+    passes(world, 60)
+
+
+def pause_orchestrator(world: World) -> None:
+    """Three leases, less than a fence."""
+    assert world.orchestrator.process is not None
+    world.orchestrator.process.freeze()
+    passes(world, 30)
+    world.orchestrator.process.thaw()
+
+
+def step_clock(world: World) -> None:
+    world.wall_step += 3600
+    passes(world, 15)
+    world.wall_step -= 7200
+
+
+def step_clock_and_restart(world: World) -> None:
+    world.wall_step -= 3600
+    restart_orchestrator(world)
+
+
+def pause_agents(world: World) -> None:
+    """Less than a lease."""
+    frozen = [machine.process for machine in world.machines if machine.process is not None]
+    for process in frozen:
+        process.freeze()
+    passes(world, 6)
+    for process in frozen:
+        process.thaw()
+
+
+HARMLESS = [
+    restart_agents, restart_orchestrator, restart_in_commit, pause_orchestrator, step_clock, step_clock_and_restart,
+    pause_agents,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HARMLESS, ids=lambda what: what.__name__)
+def test_running_partitions_go_on_and_nothing_is_run_again(calm: World, what: Callable[[World], None]) -> None:
+    what(calm)
+    calm.settle()
+    executions = calm.orchestrator.durable._executions.values()
+    assert [(e.attempt, e.state) for e in executions] == [(1, ExecutionState.COMPLETED)] * 4
