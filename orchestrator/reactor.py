@@ -15,9 +15,10 @@ from orchestrator.contract.ids import SECOND, JobId, NodeId, Timestamp, after
 from orchestrator.core.cluster import Cluster, JobEntry
 from orchestrator.core.commands import Decision, Reply, Retry, Stop, StopPartitions, Submit, Sync, Tick
 from orchestrator.core.decide import conclude, decide
-from orchestrator.core.draft import Draft, Put
+from orchestrator.core.draft import Draft
 from orchestrator.core.model import NEVER, AnswerRecord
 from orchestrator.core.nodes import LATE
+from orchestrator.core.put import Put
 from orchestrator.core.restore import restore
 from orchestrator.errors import AmbiguousJobError, JobNotFoundError, OrchestratorError, StoreError
 from orchestrator.store.base import Store

@@ -4,12 +4,10 @@ The cluster stays as it is until `put`, so nothing is visible before it is durab
 command that raised.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId, Timestamp, after
 from orchestrator.contract.job import JobStateType
@@ -28,8 +26,9 @@ from orchestrator.core.model import (
     PartitionRecord,
     TailRecord,
 )
+from orchestrator.core.overlay import Mark, Overlay
+from orchestrator.core.put import Put, put
 
-MISSING: Any = object()
 MEAN_WEIGHT = 0.2
 """Of a new run time in a job's moving average."""
 
@@ -49,26 +48,7 @@ class Draft:
         """Whether there is more to schedule than one batch should: a further one has to follow at once."""
         self.is_continuation = False
         """Whether the batch before was unfinished."""
-        self._entries: dict[JobId, JobEntry] = {}
-        self._jobs: dict[JobId, JobRecord] = {}
-        self._old_jobs: dict[tuple[JobId, int], JobRecord] = {}
-        self._names: dict[tuple[str, str], JobId] = {}
-        self._rows: dict[JobId, dict[int, PartitionRecord]] = {}
-        self._old_rows: dict[tuple[JobId, int], list[PartitionRecord]] = {}
-        self._counts: dict[JobId, tuple[int, ...]] = {}
-        self._seqs: dict[JobId, int] = {}
-        self._live: dict[JobId, dict[int, ExecutionId | None]] = {}
-        self._untouched: dict[JobId, PartitionState] = {}
-        self._means: dict[JobId, float] = {}
-        self._executions: dict[ExecutionId, ExecutionRecord] = {}
-        self._nodes: dict[NodeId, NodeEntry] = {}
-        self._node_records: dict[NodeId, NodeRecord] = {}
-        self._happenings: list[Happening] = []
-        self._tails: list[TailRecord] = []
-        self._deadlines: list[Deadline] = []
-        self._passed_over: dict[JobId, Timestamp] = {}
-        self._ignored = 0
-        self._log: list[tuple[dict[Any, Any], Any, Any]] = []
+        self.overlay = Overlay()
         self._own_nodes: set[NodeId] = set()
         """Nodes copied since the last mark: only those may be changed in place."""
 
@@ -77,7 +57,7 @@ class Draft:
     @property
     def has_node_changes(self) -> bool:
         """Whether a node came, left or changed in this batch."""
-        return bool(self._node_records)
+        return bool(self.overlay.node_records)
 
     def job_ids(self) -> list[JobId]:
         """Jobs with waiting partitions as of the cluster, and those that this batch touched."""
@@ -85,19 +65,19 @@ class Draft:
 
     def entry(self, job_id: JobId) -> JobEntry:
         """The arrays of a job; what this batch changed is not in them. Raises KeyError."""
-        return self._entries.get(job_id) or self.cluster.jobs[job_id]
+        return self.overlay.entries.get(job_id) or self.cluster.jobs[job_id]
 
     def job(self, job_id: JobId) -> JobRecord:
         """The record of a job. Raises KeyError."""
-        return self._jobs.get(job_id) or self.cluster.jobs[job_id].record
+        return self.overlay.jobs.get(job_id) or self.cluster.jobs[job_id].record
 
     def find(self, namespace: str, name: str) -> JobId | None:
         """The job of that name."""
-        return self._names.get((namespace, name)) or self.cluster.names.get((namespace, name))
+        return self.overlay.names.get((namespace, name)) or self.cluster.names.get((namespace, name))
 
     def row(self, job_id: JobId, index: int) -> PartitionRecord:
         """One partition of the current version."""
-        row = self._rows.get(job_id, {}).get(index)
+        row = self.overlay.rows.get(job_id, {}).get(index)
         if row:
             return row
         entry = self.entry(job_id)
@@ -106,7 +86,7 @@ class Draft:
 
     def state(self, job_id: JobId, index: int) -> PartitionState:
         """The state of one partition."""
-        row = self._rows.get(job_id, {}).get(index)
+        row = self.overlay.rows.get(job_id, {}).get(index)
         if row:
             return row.state
         entry = self.entry(job_id)
@@ -114,7 +94,7 @@ class Draft:
 
     def counts(self, job_id: JobId) -> tuple[int, ...]:
         """Number of partitions in each state, by the number of the state."""
-        return self._counts.get(job_id) or tuple(self.entry(job_id).counts)
+        return self.overlay.counts.get(job_id) or tuple(self.entry(job_id).counts)
 
     def waits(self, job_id: JobId) -> bool:
         """Whether any partition waits, backoffs included."""
@@ -129,31 +109,33 @@ class Draft:
     def untouched_count(self, job_id: JobId) -> int:
         """Number of partitions without a record."""
         entry = self.entry(job_id)
-        return entry.untouched_count - sum(1 for index in self._rows.get(job_id, {}) if not entry.has_record[index])
+        return entry.untouched_count - sum(
+            1 for index in self.overlay.rows.get(job_id, {}) if not entry.has_record[index]
+        )
 
     def is_untouched(self, job_id: JobId, index: int) -> bool:
         """Whether a partition has no record."""
-        return not self.entry(job_id).has_record[index] and index not in self._rows.get(job_id, {})
+        return not self.entry(job_id).has_record[index] and index not in self.overlay.rows.get(job_id, {})
 
     def live(self, job_id: JobId, index: int) -> ExecutionId | None:
         """The execution of a partition that has not ended."""
-        overlay = self._live.get(job_id, {})
+        overlay = self.overlay.live.get(job_id, {})
         return overlay[index] if index in overlay else self.entry(job_id).live.get(index)
 
     def all_live(self, job_id: JobId) -> dict[int, ExecutionId]:
         """All executions of the current version that have not ended, by partition."""
-        merged = self.entry(job_id).live | self._live.get(job_id, {})
+        merged = self.entry(job_id).live | self.overlay.live.get(job_id, {})
         return {index: execution for index, execution in merged.items() if execution}
 
     def placeable(self, job_id: JobId) -> Iterator[PartitionRecord]:
         """Partitions that may be placed now: those this batch made wait first, then the others, ascending."""
-        left = {index for index, execution in self._live.get(job_id, {}).items() if not execution}
-        changed = left | self._rows.get(job_id, {}).keys()
+        left = {index for index, execution in self.overlay.live.get(job_id, {}).items() if not execution}
+        changed = left | self.overlay.rows.get(job_id, {}).keys()
         for index in sorted(changed):
             row = self.row(job_id, index)
             if row.state in HUNGRY and row.retry_due <= self.now and not self.live(job_id, index):
                 yield row
-        if job_id in self._untouched:
+        if job_id in self.overlay.untouched:
             return  # where the others stand is only in the arrays after `put`: they are for the next batch
         entry = self.entry(job_id)
         for index in entry.waiting(self.now):
@@ -162,24 +144,24 @@ class Draft:
 
     def mean_run(self, job_id: JobId) -> float:
         """Seconds an execution of the job ran on average; 0 = not known."""
-        return self._means.get(job_id) or self.entry(job_id).mean_run
+        return self.overlay.means.get(job_id) or self.entry(job_id).mean_run
 
     def passed_over(self, job_id: JobId) -> Timestamp:
         """Since when no room was found for a job that could be placed."""
-        since = self._passed_over.get(job_id)
+        since = self.overlay.passed_over.get(job_id)
         return self.entry(job_id).passed_over if since is None else since
 
     def execution(self, execution_id: ExecutionId) -> ExecutionRecord | None:
         """An execution that has not ended, or ended in this batch."""
-        return self._executions.get(execution_id) or self.cluster.executions.get(execution_id)
+        return self.overlay.executions.get(execution_id) or self.cluster.executions.get(execution_id)
 
     def live_execution(self, execution_id: ExecutionId) -> ExecutionRecord:
         """An execution that is known to exist. Raises KeyError."""
-        return self._executions.get(execution_id) or self.cluster.executions[execution_id]
+        return self.overlay.executions.get(execution_id) or self.cluster.executions[execution_id]
 
     def unsettled_with_record(self, job_id: JobId) -> list[int]:
         """Partitions with a record that are not settled."""
-        entry, rows = self.entry(job_id), self._rows.get(job_id, {})
+        entry, rows = self.entry(job_id), self.overlay.rows.get(job_id, {})
         stored = [
             index
             for index, known in enumerate(entry.has_record)
@@ -198,69 +180,67 @@ class Draft:
     def known_job(self, job_id: str) -> JobId | None:
         """The job of that id, if it is in memory."""
         known = JobId(job_id)
-        return known if known in self._entries or known in self.cluster.jobs else None
+        return known if known in self.overlay.entries or known in self.cluster.jobs else None
 
     def node(self, node_id: NodeId) -> NodeEntry | None:
         """A node; not to be changed."""
-        return self._nodes.get(node_id) or self.cluster.nodes.get(node_id)
+        return self.overlay.nodes.get(node_id) or self.cluster.nodes.get(node_id)
 
     def nodes(self) -> Iterator[NodeEntry]:
         """All nodes; not to be changed."""
-        for node_id in dict.fromkeys([*self.cluster.nodes, *self._nodes]):
-            yield self._nodes.get(node_id) or self.cluster.nodes[node_id]
+        for node_id in dict.fromkeys([*self.cluster.nodes, *self.overlay.nodes]):
+            yield self.overlay.nodes.get(node_id) or self.cluster.nodes[node_id]
 
     # Writing
 
-    def mark(self) -> tuple[int, int, int, int]:
+    def mark(self) -> Mark:
         """Where the draft stands, for `rollback`."""
         self._own_nodes.clear()
-        return len(self._log), len(self._happenings), len(self._tails), len(self._deadlines)
+        return self.overlay.mark()
 
-    def rollback(self, mark: tuple[int, int, int, int]) -> None:
+    def rollback(self, mark: Mark) -> None:
         """Undo everything since `mark`."""
-        log, happenings, tails, deadlines = mark
         self._own_nodes.clear()
-        while len(self._log) > log:
-            mapping, key, old = self._log.pop()
-            if old is MISSING:
-                mapping.pop(key, None)
-            else:
-                mapping[key] = old
-        del self._happenings[happenings:]
-        del self._tails[tails:]
-        del self._deadlines[deadlines:]
+        self.overlay.rollback(mark)
 
     def touch(self, job_id: JobId) -> str:
         """Have the job evaluated at the end of the batch; returns the id of the evaluation."""
         if job_id not in self.touched:
-            self._write(self.touched, job_id, self.new_id())
+            self.overlay.write(self.touched, job_id, self.new_id())
         return self.touched[job_id]
 
     def free(self, node_id: NodeId) -> None:
         """The node may have room."""
-        self._write(self.freed, node_id, None)
+        self.overlay.write(self.freed, node_id, None)
 
     def begin_version(self, record: JobRecord) -> None:
         """A new job, or a new version of a known one: all its partitions wait."""
         job_id = record.job.id
-        known = self._entries.get(job_id) or self.cluster.jobs.get(job_id)
+        known = self.overlay.entries.get(job_id) or self.cluster.jobs.get(job_id)
         if known:
             version = (job_id, known.record.job.version)
-            self._write(self._old_jobs, version, self.job(job_id))
-            self._write(self._old_rows, version, list(self._rows.get(job_id, {}).values()))
-            self._write(self._seqs, job_id, self._seqs.get(job_id, known.next_seq))
-        self._write(self._entries, job_id, JobEntry(record, self._seqs.get(job_id, 1)))
-        self._write(self._jobs, job_id, record)
-        self._write(self._names, (record.job.namespace, record.job.name), job_id)
-        for overlay in (self._rows, self._counts, self._live, self._untouched, self._means, self._passed_over):
+            self.overlay.write(self.overlay.old_jobs, version, self.job(job_id))
+            self.overlay.write(self.overlay.old_rows, version, list(self.overlay.rows.get(job_id, {}).values()))
+            self.overlay.write(self.overlay.seqs, job_id, self.overlay.seqs.get(job_id, known.next_seq))
+        self.overlay.write(self.overlay.entries, job_id, JobEntry(record, self.overlay.seqs.get(job_id, 1)))
+        self.overlay.write(self.overlay.jobs, job_id, record)
+        self.overlay.write(self.overlay.names, (record.job.namespace, record.job.name), job_id)
+        for overlay in (
+            self.overlay.rows,
+            self.overlay.counts,
+            self.overlay.live,
+            self.overlay.untouched,
+            self.overlay.means,
+            self.overlay.passed_over,
+        ):
             if job_id in overlay:
-                self._drop(overlay, job_id)
+                self.overlay.drop(overlay, job_id)
 
     def set_job(self, record: JobRecord) -> None:
         """Replace a job's record."""
         job_id = record.job.id
         if record is not self.job(job_id):
-            self._write(self._jobs, job_id, record)
+            self.overlay.write(self.overlay.jobs, job_id, record)
 
     def turn_job(self, job_id: JobId, to: JobStateType, message: str = "") -> JobRecord:
         """Put a job into a state; returns the record."""
@@ -276,12 +256,12 @@ class Draft:
             counts = list(self.counts(job_id))
             counts[old] -= 1
             counts[row.state] += 1
-            self._write(self._counts, job_id, tuple(counts))
-        rows = self._rows.get(job_id)
+            self.overlay.write(self.overlay.counts, job_id, tuple(counts))
+        rows = self.overlay.rows.get(job_id)
         if rows is None:
             rows = {}
-            self._write(self._rows, job_id, rows)
-        self._write(rows, row.index, row)
+            self.overlay.write(self.overlay.rows, job_id, rows)
+        self.overlay.write(rows, row.index, row)
         if row.retry_due > self.now:
             self.remind(Deadline(row.retry_due, Kind.BACKOFF, job_id, row.index))
 
@@ -292,14 +272,14 @@ class Draft:
         counts = list(self.counts(job_id))
         counts[record.untouched] -= number
         counts[state] += number
-        self._write(self._counts, job_id, tuple(counts))
+        self.overlay.write(self.overlay.counts, job_id, tuple(counts))
         self.set_job(replace(record, untouched=state))
-        self._write(self._untouched, job_id, state)
+        self.overlay.write(self.overlay.untouched, job_id, state)
         self.is_unfinished = True
 
     def set_execution(self, execution: ExecutionRecord) -> None:
         """Replace an execution, or add one."""
-        self._write(self._executions, execution.id, execution)
+        self.overlay.write(self.overlay.executions, execution.id, execution)
 
     def assign(self, execution: ExecutionRecord, need: Resources, *, is_backlog: bool) -> None:
         """Add a new execution to its node and its partition."""
@@ -330,44 +310,44 @@ class Draft:
     def change_node(self, node_id: NodeId) -> NodeEntry:
         """A node that may be changed in this batch. Raises KeyError."""
         if node_id not in self._own_nodes:
-            node = self._nodes.get(node_id) or self.cluster.nodes[node_id]
-            self._write(self._nodes, node_id, node.copy())
+            node = self.overlay.nodes.get(node_id) or self.cluster.nodes[node_id]
+            self.overlay.write(self.overlay.nodes, node_id, node.copy())
             self._own_nodes.add(node_id)
-        return self._nodes[node_id]
+        return self.overlay.nodes[node_id]
 
     def add_node(self, node: NodeEntry) -> None:
         """Add a node that was not known."""
-        self._write(self._nodes, node.id, node)
+        self.overlay.write(self.overlay.nodes, node.id, node)
         self._own_nodes.add(node.id)
         self.set_node_record(node.record)
 
     def set_node_record(self, record: NodeRecord) -> None:
         """Replace the durable part of a node."""
         self.change_node(record.id).record = record
-        self._write(self._node_records, record.id, record)
+        self.overlay.write(self.overlay.node_records, record.id, record)
 
     def note_run(self, job_id: JobId, seconds: float) -> None:
         """Take a run time into the job's average."""
         mean = self.mean_run(job_id)
         seconds = max(seconds, 1e-4)
-        self._write(self._means, job_id, seconds if not mean else mean + MEAN_WEIGHT * (seconds - mean))
+        self.overlay.write(self.overlay.means, job_id, seconds if not mean else mean + MEAN_WEIGHT * (seconds - mean))
 
     def note_passed_over(self, job_id: JobId, since: Timestamp) -> None:
         """Remember since when a job finds no room."""
         if self.passed_over(job_id) != since:
-            self._write(self._passed_over, job_id, since)
+            self.overlay.write(self.overlay.passed_over, job_id, since)
 
     def keep_tail(self, tail: TailRecord) -> None:
         """Keep the last piece of a log with this commit."""
-        self._tails.append(tail)
+        self.overlay.tails.append(tail)
 
     def ignore_report(self) -> None:
         """Count a report that made no sense."""
-        self._ignored += 1
+        self.overlay.ignored += 1
 
     def remind(self, deadline: Deadline) -> None:
         """Look at something later."""
-        self._deadlines.append(deadline)
+        self.overlay.deadlines.append(deadline)
 
     def tell(
         self,
@@ -378,9 +358,9 @@ class Draft:
         execution: ExecutionRecord | None = None,
     ) -> None:
         """Add a line of history, of the execution if there is one, else of the job."""
-        seq = self._seqs.get(job_id) or self.entry(job_id).next_seq
-        self._write(self._seqs, job_id, seq + 1)
-        self._happenings.append(
+        seq = self.overlay.seqs.get(job_id) or self.entry(job_id).next_seq
+        self.overlay.write(self.overlay.seqs, job_id, seq + 1)
+        self.overlay.happenings.append(
             Happening(
                 job_id=job_id,
                 seq=seq,
@@ -399,118 +379,18 @@ class Draft:
 
     def changes(self) -> Changes:
         """What has to be durable before `put`."""
-        return Changes(
-            jobs=[*self._old_jobs.values(), *self._jobs.values()],
-            partitions=[
-                *(row for rows in self._old_rows.values() for row in rows),
-                *(row for rows in self._rows.values() for row in rows.values()),
-            ],
-            executions=list(self._executions.values()),
-            happenings=self._happenings,
-            nodes=list(self._node_records.values()),
-            tails=self._tails,
-        )
+        return self.overlay.changes()
 
-    def put(self) -> "Put":
+    def put(self) -> Put:
         """Make it all visible. Nothing may be read or written through the draft afterwards."""
-        cluster = self.cluster
-        for node_id, node in self._nodes.items():
-            cluster.nodes[node_id] = node
-        for execution in self._executions.values():
-            if execution.state.is_terminal:
-                cluster.executions.pop(execution.id, None)
-            else:
-                cluster.executions[execution.id] = execution
-        for job_id, entry in self._entries.items():
-            cluster.jobs[job_id] = entry
-        cluster.names |= self._names
-        for job_id, record in self._jobs.items():
-            cluster.jobs[job_id].record = record
-        for job_id in self._changed_jobs():
-            self._put_job(cluster.jobs[job_id])
-        for deadline in self._deadlines:
-            cluster.deadlines.add(deadline)
-        cluster.ignored_reports += self._ignored
-        return Put(
-            jobs=self._changed_jobs(),
-            whole=frozenset(self._entries) | frozenset(self._untouched),
-            rows={job_id: list(rows) for job_id, rows in self._rows.items()},
-            executions=list(self._executions.values()),
-            nodes=list(self._nodes),
-        )
-
-    def _put_job(self, entry: JobEntry) -> None:
-        job_id = entry.id
-        if job_id in self._untouched:
-            entry.put_untouched(self._untouched[job_id])
-        for row in self._rows.get(job_id, {}).values():
-            entry.put(row)
-        for index, execution in self._live.get(job_id, {}).items():
-            if execution:
-                entry.live[index] = execution
-            else:
-                entry.live.pop(index, None)
-        entry.next_seq = self._seqs.get(job_id, entry.next_seq)
-        entry.mean_run = self._means.get(job_id, entry.mean_run)
-        entry.passed_over = self._passed_over.get(job_id, entry.passed_over)
-        while entry.first_waiting < len(entry.states) and entry.states[entry.first_waiting] not in HUNGRY:
-            entry.first_waiting += 1
-        self.cluster.note_waiting(entry)
-
-    def _changed_jobs(self) -> list[JobId]:
-        sources: Iterable[dict[JobId, Any]] = (
-            self._jobs,
-            self._rows,
-            self._live,
-            self._seqs,
-            self._means,
-            self._passed_over,
-        )
-        return list(dict.fromkeys(job_id for source in sources for job_id in source))
+        return put(self.cluster, self.overlay)
 
     def _set_live(self, job_id: JobId, index: int, execution: ExecutionId | None) -> None:
-        live = self._live.get(job_id)
+        live = self.overlay.live.get(job_id)
         if live is None:
             live = {}
-            self._write(self._live, job_id, live)
-        self._write(live, index, execution)
+            self.overlay.write(self.overlay.live, job_id, live)
+        self.overlay.write(live, index, execution)
 
     def _is_current(self, execution: ExecutionRecord) -> bool:
         return self.job(execution.job_id).job.version == execution.job_version
-
-    def _write(self, mapping: dict[Any, Any], key: Any, value: Any) -> None:
-        self._log.append((mapping, key, mapping.get(key, MISSING)))
-        mapping[key] = value
-
-    def _drop(self, mapping: dict[Any, Any], key: Any) -> None:
-        self._log.append((mapping, key, mapping.pop(key)))
-
-
-class Put:
-    """What a batch changed, for whoever waits."""
-
-    def __init__(
-        self,
-        *,
-        jobs: list[JobId],
-        whole: frozenset[JobId],
-        rows: dict[JobId, list[int]],
-        executions: list[ExecutionRecord],
-        nodes: list[NodeId],
-    ) -> None:
-        self.jobs = jobs
-        self.whole = whole
-        """Jobs of which all partitions changed, or so many that they are not listed."""
-        self.rows = rows
-        """Partitions that changed, by job."""
-        self.executions = executions
-        self.nodes = nodes
-
-    @property
-    def stopping(self) -> dict[JobId, list[int]]:
-        """Partitions whose execution should stop now, or has ended after it should: their stopping bit changed."""
-        changed: dict[JobId, list[int]] = {}
-        for execution in self.executions:
-            if execution.desired is DesiredState.STOPPED:
-                changed.setdefault(execution.job_id, []).append(execution.index)
-        return changed

@@ -95,7 +95,7 @@ def add_node(draft: Draft, node_id: NodeId, session: str, info: NodeInfo) -> Non
 
 def take_usage(draft: Draft, node: NodeEntry, request: SyncRequest) -> None:
     """Take in how much of the node is in use by its own word, and what waits there."""
-    before, waited = node.used, len(node.backlog)
+    before, waited = node.free(), len(node.backlog)
     used = Resources()
     for report in request.reports:
         if report.need is not None:
@@ -106,7 +106,7 @@ def take_usage(draft: Draft, node: NodeEntry, request: SyncRequest) -> None:
     node.backlog = frozenset(waits | (node.backlog & node.live.keys() - node.named))
     if node.backlog and node.backlog_due <= draft.now:
         watch_backlog(draft, node)
-    if not used.holds(before) or len(node.backlog) < waited:
+    if not before.holds(node.free()) or len(node.backlog) < waited:
         draft.free(node.id)
 
 
