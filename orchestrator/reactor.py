@@ -81,6 +81,7 @@ class Reactor:
         self._arrived = asyncio.Event()
         self._logs: dict[JobId, ChangeLog] = {}
         self._settled: dict[JobId, None] = {}
+        self._wakes: dict[NodeId, int] = {}
         self._failed: Exception | None = None
 
     @property
@@ -142,10 +143,12 @@ class Reactor:
 
     def wake(self, node_id: NodeId) -> None:
         """Answer a node's held sync now: something beside its assignments changed."""
-        node = self.cluster.nodes.get(node_id)
-        if node:
-            node.turn += 1
-            self.bells.ring(node_bell(node_id))
+        self._wakes[node_id] = self._wakes.get(node_id, 0) + 1
+        self.bells.ring(node_bell(node_id))
+
+    def turn(self, node_id: NodeId) -> int:
+        """Differs from what it was whenever a held sync of the node has something new to tell."""
+        return self.cluster.nodes[node_id].turn + self._wakes.get(node_id, 0)
 
     async def run(self) -> None:
         """Work until cancelled. Raises StoreError when a commit fails: the process must end then."""

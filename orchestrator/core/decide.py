@@ -184,11 +184,11 @@ def retry(draft: Draft, command: Retry) -> Acted:
     if command.is_dry_run or not taken:
         return acted(taken)
     record = draft.job(job_id)
+    draft.set_job(replace(record, began=draft.now, first_failure=""))
+    remind_of_timeout(draft, record.job)
     if record.job.state.state_type.is_terminal:
-        draft.set_job(replace(record, began=draft.now, queued_since=NEVER, was_placed=False))
+        draft.set_job(replace(draft.job(job_id), queued_since=NEVER, hopeless_since=NEVER, was_placed=False))
         draft.turn_job(job_id, JobStateType.PENDING, "Job retry requested")
-        remind_of_timeout(draft, record.job)
-    draft.set_job(replace(draft.job(job_id), first_failure=""))
     untouched = [index for index, _ in taken if draft.is_untouched(job_id, index)]
     if untouched and len(untouched) == draft.untouched_count(job_id):
         draft.set_untouched(job_id, PartitionState.WAITING)

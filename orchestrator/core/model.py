@@ -29,6 +29,8 @@ class JobRecord(Record, frozen=True, kw_only=True):
     """From when TotalTimeout counts: submission, update, rerun or retry."""
     queued_since: Timestamp = NEVER
     """Since when nothing of the job is assigned and nothing could be; NEVER = it is not Queued."""
+    hopeless_since: Timestamp = NEVER
+    """Since when no connected node could take it even if idle; NEVER = one could, or it was placed."""
     was_placed: bool = False
     """Whether an execution of this version was placed. From then on only the job's own QueueTimeout ends its waiting."""
     untouched: PartitionState = PartitionState.WAITING

@@ -10,14 +10,17 @@ from msgspec.structs import replace
 from orchestrator.contract.history import Topic
 from orchestrator.contract.ids import JobId, after
 from orchestrator.contract.job import JobStateType
-from orchestrator.core.cluster import Refusal
+from orchestrator.core.cluster import NoRoom, Refusal
 from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.draft import Draft
+from orchestrator.core.model import NEVER, JobRecord
 from orchestrator.core.placement import refusal
 from orchestrator.core.reconcile.batch import stop_everything
 
 HOPELESS_SECONDS = 30
 """How long a job waits that no connected node could take even if idle, where it names no QueueTimeout."""
+NOT_THERE = frozenset({NoRoom.DISCONNECTED, NoRoom.NOT_APPROVED})
+"""Reasons of nodes that are not connected to work."""
 MOST_TEXTS = 5
 """Different reasons that a message lists."""
 
@@ -38,19 +41,30 @@ def judge_queue(draft: Draft, job_id: JobId) -> None:
         draft.tell(job_id, Topic.QUEUEING, record.job.state.message)
     elif record.job.state.message != f"Job queued. {reasons}":
         record = draft.turn_job(job_id, JobStateType.QUEUED, f"Job queued. {reasons}")
-    limit = record.job.task.timeouts.queue_timeout
-    is_hopeless = all(why is not None and why.is_lasting for why in refusals.values()) and not record.was_placed
-    if not limit and is_hopeless:
-        limit = HOPELESS_SECONDS
+    record = note_hope(draft, record, refusals)
+    limit, since = record.job.task.timeouts.queue_timeout, record.queued_since
+    if not limit and record.hopeless_since:
+        limit, since = HOPELESS_SECONDS, record.hopeless_since
     if not limit:
         return
-    end = after(record.queued_since, limit)
+    end = after(since, limit)
     if end > draft.now:
         draft.remind(Deadline(end, Kind.JOB, job_id))
         return
     message = f"no node took it for {limit} s. {reasons}"
     draft.tell(job_id, Topic.SCHEDULING, message, {"IsError": "true", "NewState": "Failed"})
     stop_everything(draft, job_id, JobStateType.FAILED, message, "Execution stopped due to job failure")
+
+
+def note_hope(draft: Draft, record: JobRecord, refusals: dict[str, Refusal | None]) -> JobRecord:
+    """Remember since when no connected node could take a job that was never placed, even if it were idle."""
+    is_hopeless = not record.was_placed and all(
+        why is not None and (why.is_lasting or why.why in NOT_THERE) for why in refusals.values()
+    )
+    if is_hopeless != bool(record.hopeless_since):
+        record = replace(record, hopeless_since=draft.now if is_hopeless else NEVER)
+        draft.set_job(record)
+    return record
 
 
 def refusals_of(draft: Draft, job_id: JobId) -> dict[str, Refusal | None]:

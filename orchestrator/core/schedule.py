@@ -117,7 +117,7 @@ def schedule(draft: Draft) -> None:
 
     A job that nothing happened to since it found no room looks at nodes only that may have room now.
     """
-    if not draft.touched and not draft.freed and not draft.is_continuation:
+    if not (draft.touched or draft.freed or draft.has_node_changes or draft.is_continuation):
         return
     job_ids = [job_id for job_id in draft.job_ids() if may_be_placed(draft, job_id)]
     if not job_ids:
@@ -201,7 +201,7 @@ def assign(draft: Draft, turn: Turn, row: PartitionRecord, room: Room) -> None:
     draft.assign(execution, need, is_backlog=is_backlog)
     if not turn.placed and job.state.state_type is not JobStateType.RUNNING:
         draft.tell(job.id, Topic.STATE_UPDATE, "Running", {"NewState": "Running"})
-        draft.set_job(replace(draft.job(job.id), was_placed=True, queued_since=NEVER))
+        draft.set_job(replace(draft.job(job.id), was_placed=True, queued_since=NEVER, hopeless_since=NEVER))
         draft.turn_job(job.id, JobStateType.RUNNING)
     turn.placed += 1
     details = {"NodeID": str(node.id)}

@@ -99,7 +99,7 @@ async def hold(backend: Backend, node_id: NodeId, seen: SyncRequest) -> None:
                     node = reactor.cluster.nodes.get(node_id)
                     if node is None or backend.arrivals[node_id] != mine or backend.is_closing:
                         return
-                    if backend.answered.get(node_id) != (seen.session, node.turn):
+                    if backend.answered.get(node_id) != (seen.session, backend.reactor.turn(node_id)):
                         return
                     await rung.wait()
     except TimeoutError:
@@ -130,7 +130,7 @@ def response_of(backend: Backend, node_id: NodeId, seen: SyncRequest) -> SyncRes
         key = (execution.job_id, execution.job_version)
         if key not in held and key not in jobs:
             jobs[key] = cluster.jobs[execution.job_id].record.job
-    backend.answered[node_id] = (seen.session, node.turn)
+    backend.answered[node_id] = (seen.session, backend.reactor.turn(node_id))
     return SyncResponse(
         cluster_id=cluster.id,
         seq=seen.seq,

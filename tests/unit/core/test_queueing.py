@@ -140,3 +140,20 @@ def test_no_more_than_five_reasons_are_listed() -> None:
         "2 nodes: 0.1 CPU free, needs 1; node n2 0.2 CPU free, needs 1; node n3 0.3 CPU free, needs 1; "
         "node n4 0.4 CPU free, needs 1; node n5 0.5 CPU free, needs 1; 2 more reasons (8 nodes looked at)"
     )
+
+
+def test_a_job_that_no_connected_node_could_take_fails_thirty_seconds_after_the_last_that_could_left() -> None:
+    world = World(lease=30)
+    node = SimNode(world, "n1", cpu=1)
+    node.sync()
+    busy = world.submit(a_job("busy", count=1, cpu="1"))
+    node.sync()
+    job_id = world.submit(a_job("waits", count=1, cpu="1"))
+    for _ in range(20):
+        world.pass_time(10)
+        node.sync()
+    assert world.state(job_id) is JobStateType.QUEUED
+    world.pass_time(59)
+    assert world.state(job_id) is JobStateType.QUEUED
+    world.pass_time(2)
+    assert (world.state(busy), world.state(job_id)) == (JobStateType.QUEUED, JobStateType.FAILED)
