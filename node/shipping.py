@@ -32,9 +32,9 @@ class Shipper:
             try:
                 for stream in output.streams:
                     await self._ship(execution_id, stream, stream.size)
-            except UplinkError as error:
+            except (UplinkError, OSError) as error:  # OSError: it ended and was forgotten meanwhile, its files with it
                 output.retry_at = at + RETRY_SECONDS
-                log.info("log_not_stored_yet", execution_id=execution_id, reason=error.message)
+                log.info("log_not_stored_yet", execution_id=execution_id, reason=str(error))
 
     async def ship_rest(self, execution_id: ExecutionId, output: Output) -> None:
         """Store all but the last 16 KiB of each stream of an ended engine, within 60 seconds; what is not is truncated."""

@@ -1,5 +1,6 @@
 """Every failure has a cause: one test a cause, each made by the thing itself."""
 
+import contextlib
 import os
 import signal
 from typing import Any
@@ -74,7 +75,8 @@ def test_agent_that_cannot_go_on_with_it(start_cluster: StartCluster) -> None:
     wait_until(lambda: cluster.rows(job_id, "running"), 15, "it runs")
     cluster.nodes[name].kill()
     for pid in cluster.programs():  # the machine was rebooted: nothing of it is left, and nobody saw how it ended
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it went with the one before
+            os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not cluster.programs(), 5, "its programs are gone")
     cluster.start_node(name)
     assert cluster.wait_ended(job_id) == "Failed"

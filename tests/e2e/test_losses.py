@@ -1,5 +1,6 @@
 """What happens when something dies: nodes, agents, the orchestrator. kill -9 of one thing at a time."""
 
+import re
 import signal
 import time
 
@@ -147,6 +148,18 @@ def shipped(cluster: Cluster, job_id: str) -> int:
     path = f"/api/v1/orchestrator/jobs/{job_id}/partitions/0/attempts/1/log?stream=out&offset=0&limit=100"
     size: int = cluster.get(path)["Size"]
     return size
+
+
+def test_following_logs_outlasts_a_lost_node(start_cluster: StartCluster) -> None:
+    cluster = start_cluster(nodes=2, lease=2, cpu=1)
+    job_id = cluster.submit(shell_job("followed", "echo begun; sleep 3; echo done", count=20))
+    follower = cluster.spawn("job", "logs", job_id, "-f")
+    running(cluster, job_id, 20)
+    next(iter(cluster.nodes.values())).kill()
+    out, err = follower.communicate(timeout=40)
+    assert follower.returncode == 0, err
+    finished = re.findall(r"^(\d+)\.\d+\| done$", out, re.MULTILINE)
+    assert sorted(map(int, finished)) == list(range(20))
 
 
 @pytest.mark.parametrize("is_back_in_time", [True, False], ids=["within-its-lease", "after-its-lease"])

@@ -119,6 +119,7 @@ class PrivateEngine:
 
     def __init__(self) -> None:
         self.name = f"shoal-{uuid.uuid4()}"
+        self.namespace = f"shoal-{uuid.uuid4().hex}"
         self.directory = Path(tempfile.mkdtemp(prefix="shoal-docker-"))
         self.host = f"unix://{self.directory}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
@@ -140,9 +141,9 @@ class PrivateEngine:
         command += ["--pidfile", f"{place}/pid", "--iptables=false", "--ip-masq=false"]
         command += [
             "--containerd-namespace",
-            place.name,
+            self.namespace,
             "--containerd-plugins-namespace",
-            f"{place.name}-plugins",
+            f"{self.namespace}-plugins",
             *flags,
         ]
         with (place / "log").open("ab") as log:
