@@ -93,7 +93,7 @@ class ShoalApp(App[int], inherit_bindings=False):
         if self._palette is None:
             self._palette = palettes.make(
                 self.theme_variables,
-                colours=self.console.color_system or "truecolor",
+                colours=self.options.colours or self.console.color_system or "truecolor",
                 is_ascii=self.options.is_ascii,
                 is_mono=self.has_no_color or self.theme == "monochrome",
             )

@@ -22,6 +22,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     read_only: bool = False
     is_ascii: bool = False
     theme: str = "dark"
+    colours: str = ""
+    """What the terminal can show: `truecolor`, `256`, `standard`; empty = as it says."""
     fps: float = RATE
     """Pictures a second at most."""
     mouse: bool = True

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Container, Vertical
 
 from orchestrator.client import ClientError, UnreachableError
 from orchestrator.contract.partitions import PartitionDetail, state_word
@@ -20,7 +20,7 @@ from tui.places import Focus
 from tui.screens.acting import ActDialog, Deed
 from tui.screens.job_table import COLUMNS, PartitionRows
 from tui.screens.page import Page
-from tui.widgets.inspector import Inspector, attempts_line, cell_line, error_line, partition_line
+from tui.widgets.inspector import Inspector, attempt_lines, attempts_line, cell_line, error_line, partition_line
 from tui.widgets.lines import Lines, Piece
 from tui.widgets.partition_grid import PartitionGrid
 from tui.widgets.stacked_bar import StackedBar
@@ -60,10 +60,12 @@ class JobPage(Page, inherit_bindings=False):
         with Vertical(id="body"):
             yield StackedBar(id="bar")
             yield Lines(id="caption")
-            yield PartitionGrid(self.model)
-            yield Table(COLUMNS, id="partitions", empty="no partition matches")
-            yield Lines(id="divider")
-            yield Inspector(id="inspector")
+            with Container(id="main"):
+                yield PartitionGrid(self.model)
+                yield Table(COLUMNS, id="partitions", empty="no partition matches")
+                with Vertical(id="side"):
+                    yield Lines(id="divider")
+                    yield Inspector(id="inspector")
 
     def crumbs(self) -> Sequence[str]:
         """The job's name."""
@@ -250,10 +252,16 @@ class JobPage(Page, inherit_bindings=False):
             partition_line(self.pinned, state_word(state), detail, now),
         ]
         if detail is not None:
-            lines += [attempts_line(detail, now), error_line(detail, self._same_group())]
-        if self.has_class("-low") or self.app.size.height < 30:
+            error = error_line(detail, self._same_group())
+            lines += [error, [], *attempt_lines(detail, now)] if self.is_wide else [attempts_line(detail, now), error]
+        if self.app.size.height < 30 and not self.is_wide:
             lines = [lines[1], *lines[3:4]] if len(lines) > 3 and lines[3] else [lines[1], lines[0]]
         self.query_one(Inspector).show(lines)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the inspector stands beside the grid."""
+        return self.app.size.width >= 160
 
     def _same_group(self) -> int:
         if self.pinned < len(self.model.group_of):

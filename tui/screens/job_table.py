@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tui.screens.job import JobPage
 
 COLUMNS = (
-    Column(title="PARTITION", width=9, right=True),
+    Column(title="PARTITION", width=11, right=True),
     Column(title="STATE", width=12),
     Column(title="ATTEMPT", width=7, right=True),
     Column(title="NODE", width=14, drop=1),

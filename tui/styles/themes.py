@@ -7,6 +7,7 @@ always repeats colour.
 from textual.theme import Theme
 
 DARK = {
+    "muted": "#8b9093",
     "waiting": "#6a6d6e",
     "assigned": "#c4f0ff",
     "running": "#fffd3b",
@@ -16,6 +17,7 @@ DARK = {
     "stopped": "#988f7b",
 }
 LIGHT = {
+    "muted": "#6b7073",
     "waiting": "#8a8d8e",
     "assigned": "#3d9fc2",
     "running": "#8f7a00",
@@ -25,6 +27,7 @@ LIGHT = {
     "stopped": "#6e6552",
 }
 CONTRAST = {
+    "muted": "#c0c4c6",
     "waiting": "#8a8d8e",
     "assigned": "#d6f5ff",
     "running": "#fffd3b",
@@ -34,6 +37,7 @@ CONTRAST = {
     "stopped": "#b5ab95",
 }
 SIXTEEN = {
+    "muted": "white",
     "waiting": "bright_black",
     "assigned": "bright_cyan",
     "running": "bright_yellow",

@@ -22,8 +22,7 @@ class Inspector(Lines):
     """Five lines: the cell, its partition, the attempts, the last error, what else is to be known."""
 
     DEFAULT_CSS = """
-    Inspector { height: 5; }
-    .-low Inspector { height: 2; }
+    Inspector { height: 4; }
     """
 
 
@@ -62,6 +61,23 @@ def partition_line(index: int, state: str, detail: PartitionDetail | None, now: 
     if state in ("waiting", "retrying", "assigned", "stopping") and row.message:
         pieces.append((f"  {row.message}", "muted"))
     return pieces
+
+
+def attempt_lines(detail: PartitionDetail, now: float) -> list[list[Piece]]:
+    """The same, a line each, the newest first."""
+    lines = []
+    for attempt in reversed(detail.attempts):
+        mark, style = ATTEMPT_MARKS.get(attempt.state, ("·", "waiting"))
+        ran = _ran(attempt, now)
+        lines.append(
+            [
+                (f" #{attempt.attempt} {mark} {attempt.state}", style),
+                (f"  {why(attempt)}".rstrip(), ""),
+                (f"  {attempt.node_id}", "muted"),
+                (f"  {short_duration(ran)}" if ran is not None else "", "muted"),
+            ]
+        )
+    return lines
 
 
 def attempts_line(detail: PartitionDetail, now: float) -> list[Piece]:

@@ -17,9 +17,10 @@ from tui.styles.themes import ATTEMPT_RAMP, DURATION_RAMP, LETTER_COLOURS, SIXTE
 FILLED = ("failed", "failed-most", "retrying")
 """Trouble is loud: these fill their cells."""
 MONO = {
-    "failed": Style(bold=True, reverse=True),
-    "failed-most": Style(bold=True, reverse=True),
-    "retrying": Style(reverse=True),
+    "failed": Style(bold=True),
+    "failed-filled": Style(bold=True, reverse=True),
+    "retrying": Style(bold=True),
+    "retrying-filled": Style(reverse=True),
     "running": Style(bold=True),
     "title": Style(bold=True),
     "key": Style(bold=True),
@@ -89,18 +90,19 @@ def make(variables: Mapping[str, str], *, colours: str, is_ascii: bool, is_mono:
         styles |= {
             "title": Style(bold=True, color=Color.parse(variables["foreground"])),
             "key": Style(bold=True, color=Color.parse(variables["accent"])),
-            "muted": Style(color=Color.parse(colour("waiting"))),
             "error": styles["failed"] + Style(bold=True),
             "match": Style(color=Color.parse("black"), bgcolor=Color.parse(colour("running"))),
             "match-now": Style(color=Color.parse("black"), bgcolor=Color.parse(colour("failed")), bold=True),
             "stderr": styles["failed"],
-            "cursor": Style(color=Color.parse("black"), bgcolor=Color.parse("white"), bold=True),
+            "cursor": Style(
+                color=Color.parse(variables["background"]), bgcolor=Color.parse(variables["foreground"]), bold=True
+            ),
             "cursor-row": Style(bgcolor=Color.parse(variables["panel"]), bold=True),
             "plain": Style(color=Color.parse(variables["foreground"])),
         }
     cells = []
     for look in LOOKS:
-        name = f"{look.style.partition('-most')[0]}-filled" if look.style in FILLED and not is_mono else look.style
+        name = f"{look.style.partition('-most')[0]}-filled" if look.style in FILLED else look.style
         glyph = look.ascii if is_ascii else look.glyph
         if is_mono and look.style == "completed" and glyph == "█":
             glyph = "-"
