@@ -126,7 +126,7 @@ class LogText:
 def compiled(text: str) -> re.Pattern[bytes]:
     """The regular expression of a search. Raises ValueError that says what is wrong with it."""
     try:
-        return re.compile(text.encode())
+        return re.compile(text.encode(), re.MULTILINE)
     except re.error as error:
         message = f"search: {text!r} is no regular expression: {error}"
         raise ValueError(message) from error

@@ -2,24 +2,24 @@
 
 import contextlib
 from collections.abc import Sequence
-from contextlib import aclosing
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
-from orchestrator.client import ClientError, UnreachableError
+from orchestrator.client import ClientError
 from orchestrator.contract.partitions import PartitionDetail, state_word
 from orchestrator.contract.selection import format_ranges
 from tui.bindings import bindings
-from tui.feed import Delta, JobView, Offline, Online, Snapshot, follow
-from tui.messages import LinkChanged
+from tui.feed import JobView
 from tui.model.cells import badness
 from tui.model.job import JobModel, Lens
 from tui.model.link import LinkState
 from tui.places import Focus
 from tui.screens.acting import ActDialog, Deed
+from tui.screens.job_source import JobSource
 from tui.screens.job_table import COLUMNS, PartitionRows
 from tui.screens.page import Page
+from tui.screens.spec import copy_spec
 from tui.widgets.inspector import Inspector, attempt_lines, attempts_line, cell_line, error_line, partition_line
 from tui.widgets.lines import Lines, Piece
 from tui.widgets.partition_grid import PartitionGrid
@@ -51,9 +51,10 @@ class JobPage(Page, inherit_bindings=False):
         """The partition that the inspector shows and keys act on."""
         self.detail: PartitionDetail | None = None
         self._is_loaded = False
-        self._wants_detail = False
+        self.wants_detail = False
         self._mark_from: int | None = None
-        self._problem = ""
+        self.problem = ""
+        self.source = JobSource(self)
 
     def content(self) -> ComposeResult:
         """Counts and bar, grid or table, inspector."""
@@ -97,38 +98,10 @@ class JobPage(Page, inherit_bindings=False):
 
     def reconnect(self) -> None:
         """Follow from now on; what was on the way is given up."""
-        self.run_worker(self._follow(), group="job", exclusive=True, exit_on_error=False)
+        self.run_worker(self.source.follow(), group="job", exclusive=True, exit_on_error=False)
 
-    async def _follow(self) -> None:
-        app = self.shoal
-        try:
-            async with aclosing(follow(app.client, self.at.job_id, self.view)) as events:
-                async for event in events:
-                    match event:
-                        case Snapshot():
-                            self.model.reload()
-                            self._loaded()
-                            app.link.heard(app.monotonic())
-                        case Delta(indices):
-                            self.model.update(indices)
-                            self._wants_detail = self._wants_detail or self.pinned in indices
-                            app.link.heard(app.monotonic(), len(indices))
-                        case Offline(reason, pause):
-                            app.link.lost(app.monotonic(), reason, pause)
-                            app.tell_screens(LinkChanged())
-                        case Online():
-                            app.link.heard(app.monotonic())
-                            app.tell_screens(LinkChanged())
-        except UnreachableError as error:
-            app.link.lost(app.monotonic(), error.reason, 2.0)
-            app.tell_screens(LinkChanged())
-            self.set_timer(2.0, self.reconnect)
-        except ClientError as error:
-            self._problem = error.message
-            app.tell(error.message, severity="error")
-            self.paint()
-
-    def _loaded(self) -> None:
+    def loaded(self) -> None:
+        """A snapshot arrived: at first put the cursor where the trouble is."""
         grid = self.grid
         if self._is_loaded:
             if grid.is_fitted:
@@ -142,7 +115,7 @@ class JobPage(Page, inherit_bindings=False):
             start = self.at.partition if self.at.partition >= 0 else self.model.next_trouble(-1, 1)
             self.pinned = min(start or 0, max(0, self.view.count - 1))
             grid.place(self.pinned)
-        self._wants_detail = True
+        self.wants_detail = True
         self.rows.update()
         self.refresh_bindings()
         self.paint()
@@ -160,8 +133,8 @@ class JobPage(Page, inherit_bindings=False):
 
     def _look_closer(self) -> None:
         """Ask for the inspector's partition when it changed, at most five times a second."""
-        if self._wants_detail and self._is_loaded and self._is_seen() and self.view.count:
-            self._wants_detail = False
+        if self.wants_detail and self._is_loaded and self._is_seen() and self.view.count:
+            self.wants_detail = False
             self.run_worker(self._fetch_detail(), group="inspector", exclusive=True, exit_on_error=False)
 
     def _learn(self) -> None:
@@ -169,37 +142,9 @@ class JobPage(Page, inherit_bindings=False):
         if not self._is_loaded or not self._is_seen():
             return
         if self.view.summary.get("Failed", 0) or self.model.retries():
-            self.run_worker(self._fetch_groups(), group="failures", exclusive=True, exit_on_error=False)
+            self.run_worker(self.source.learn(), group="failures", exclusive=True, exit_on_error=False)
         if self.model.mask is not None and not self.model.mask_is_local and self.model.mask_is_stale:
-            self._ask_server()
-
-    async def _fetch_groups(self) -> None:
-        with contextlib.suppress(ClientError):
-            found = (await self.shoal.client.failures(self.view.job_id)).items
-            if found != self.model.groups:
-                self.model.learn(found)
-                self.show_inspector()
-
-    def _ask_server(self) -> None:
-        self.run_worker(
-            self._fetch_matches(self.model.filter_text), group="filter", exclusive=True, exit_on_error=False
-        )
-
-    async def _fetch_matches(self, text: str) -> None:
-        try:
-            indices: list[int] = []
-            token = ""
-            while True:
-                page = await self.shoal.client.rows(self.view.job_id, text, limit=10_000, next_token=token)
-                indices += [row.index for row in page.items]
-                token = page.next_token
-                if not token:
-                    break
-        except ClientError as error:
-            self.shoal.tell(f"filter: {error.message}", severity="error")
-        else:
-            self.model.answer(text, indices)
-            self.rows.update()
+            self.source.ask_filter()
 
     # Painting
 
@@ -212,8 +157,8 @@ class JobPage(Page, inherit_bindings=False):
         changed = grid.flush()
         retries = self.model.retries()
         self.query_one(StackedBar).tell(self.view.summary, f"retries {retries:,}" if retries else "")
-        self.query_one("#caption", Lines).show([self._caption()])
-        self.query_one("#divider", Lines).show([[("─" * self.size.width, "muted")]])
+        for name, line in (("#caption", self._caption()), ("#divider", [("─" * self.size.width, "muted")])):
+            self.query_one(name, Lines).show([line])
         if self.has_class("-table"):
             self.rows.repaint(is_changed=changed > 0)
         self.show_inspector()
@@ -221,7 +166,7 @@ class JobPage(Page, inherit_bindings=False):
     def _caption(self) -> list[Piece]:
         view, model = self.view, self.model
         if not self._is_loaded:
-            return [(f" {self._problem or 'loading …'}", "failed" if self._problem else "muted")]
+            return [(f" {self.problem or 'loading …'}", "failed" if self.problem else "muted")]
         scale = model.scale
         each = "1 a cell" if scale == 1 else f"{scale} a cell · row {scale * self.grid.columns:,}"
         pieces: list[Piece] = [(f" {view.count:,} partitions · {each} · lens {model.lens.value}", "muted")]
@@ -282,7 +227,7 @@ class JobPage(Page, inherit_bindings=False):
         """Show this partition in the inspector, and act on it."""
         self.pinned = index
         self.detail = None
-        self._wants_detail = True
+        self.wants_detail = True
         self.show_inspector()
 
     def jump(self, index: int) -> None:
@@ -354,7 +299,7 @@ class JobPage(Page, inherit_bindings=False):
         """Dim what does not match."""
         self.model.select(text)
         if self.model.mask is not None and not self.model.mask_is_local:
-            self._ask_server()
+            self.source.ask_filter()
         self.rows.update()
         self.paint()
 
@@ -379,11 +324,11 @@ class JobPage(Page, inherit_bindings=False):
         if self._mark_from is None:
             self._mark_from = self.pinned
             self.shoal.tell(f"range from {self.pinned}: go to its other end and press V again")
-        else:
-            first, last = sorted((self._mark_from, self.pinned))
-            self._mark_from = None
-            self.model.mark(range(first, last + 1))
-            self.paint()
+            return
+        first, last = sorted((self._mark_from, self.pinned))
+        self._mark_from = None
+        self.model.mark(range(first, last + 1))
+        self.paint()
 
     def action_mark_all(self) -> None:
         """Mark what the filter takes."""
@@ -417,24 +362,12 @@ class JobPage(Page, inherit_bindings=False):
 
     def action_copy(self) -> None:
         """The id of the execution."""
-        if self.detail and self.detail.partition.execution_id:
-            self.shoal.copy(self.detail.partition.execution_id, "execution id")
-        else:
-            self.shoal.copy(self.view.job_id, "job id")
+        execution = self.detail.partition.execution_id if self.detail else ""
+        self.shoal.copy(execution or self.view.job_id, "execution id" if execution else "job id")
 
     def action_copy_spec(self) -> None:
         """The job as YAML."""
-        self.run_worker(self._copy_spec(), group="spec", exclusive=True, exit_on_error=False)
-
-    async def _copy_spec(self) -> None:
-        from tui.screens.jobs import spec_text  # noqa: PLC0415 - the two know each other
-
-        try:
-            answer = await self.shoal.client.job(self.view.job_id)
-        except ClientError as error:
-            self.shoal.tell(error.message, severity="error")
-        else:
-            self.shoal.copy(spec_text(answer.job), "job spec")
+        self.run_worker(copy_spec(self.shoal, self.view.job_id), group="spec", exclusive=True, exit_on_error=False)
 
     def action_save(self) -> None:
         """The partitions as CSV."""

@@ -5,8 +5,6 @@ import io
 import time
 from collections.abc import Sequence
 
-import msgspec
-import yaml
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
@@ -18,6 +16,7 @@ from tui.model.moments import countdown, short_duration
 from tui.places import Focus
 from tui.screens.acting import ActDialog, Deed
 from tui.screens.page import Page
+from tui.screens.spec import copy_spec
 from tui.screens.welcome import no_jobs, no_nodes, no_server
 from tui.widgets.lines import Lines, Piece, both_ends
 from tui.widgets.stacked_bar import bar
@@ -252,9 +251,8 @@ class JobsPage(Page, inherit_bindings=False):
 
     def action_copy_spec(self) -> None:
         """Copy the specification as YAML."""
-        job = self.shoal.overview.jobs.get(self.line.id) if self.line else None
-        if job is not None:
-            self.shoal.copy(spec_text(job), "job spec")
+        if self.line is not None:
+            self.run_worker(copy_spec(self.shoal, self.line.id), group="spec", exclusive=True, exit_on_error=False)
 
     def action_save(self) -> None:
         """Write the list as CSV."""
@@ -280,11 +278,3 @@ class JobsPage(Page, inherit_bindings=False):
             self.shoal.tell(f"the list could not be written: {error}", severity="error")
         else:
             self.shoal.tell(f"{len(self.rows)} jobs written to {path}")
-
-
-def spec_text(job: object) -> str:
-    """A job as YAML, without what the server sets."""
-    plain = msgspec.to_builtins(job)
-    for key in ("ID", "State", "Version", "Revision", "CreateTime", "ModifyTime"):
-        plain.pop(key, None)
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

@@ -13,15 +13,14 @@ from pathlib import Path
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.containers import Vertical
 
-from orchestrator.client import ClientError
-from orchestrator.contract.partitions import Attempt, PartitionDetail, PartitionState
-from tui import logfeed
+from orchestrator.contract.partitions import Attempt, PartitionDetail
 from tui.bindings import bindings
 from tui.model.logtext import ERR, OUT, LogText, compiled, pick, search
 from tui.model.moments import bytes_text, short_duration
 from tui.places import Focus
 from tui.screens.acting import ActDialog, Deed
 from tui.screens.job import JobPage
+from tui.screens.log_source import LogSource
 from tui.screens.page import Page
 from tui.screens.reader import Reader
 from tui.screens.whole_line import laid_out
@@ -30,7 +29,6 @@ from tui.widgets.lines import Lines, Piece, both_ends
 from tui.widgets.log_view import TIMES, LogView
 
 STREAMS = (("both", None), ("stdout", frozenset({OUT})), ("stderr", frozenset({ERR})))
-UNSETTLED = {state.word for state in PartitionState if not state.is_settled} | {"stopping"}
 
 
 class LogPage(Page, inherit_bindings=False):
@@ -52,8 +50,8 @@ class LogPage(Page, inherit_bindings=False):
         self.grep = ""
         self.since = 0
         self.streams = 0
-        self._fresh = 0
-        self._message = "reading …"
+        self.fresh = 0
+        self.message = "reading …"
         self._picked_at = 0
 
     def content(self) -> ComposeResult:
@@ -91,77 +89,17 @@ class LogPage(Page, inherit_bindings=False):
     def reconnect(self) -> None:
         """Read anew."""
         self.text = LogText()
-        self.matches, self._fresh, self._picked_at = (), 0, 0
-        self._message = "reading …"
+        self.matches, self.fresh, self._picked_at = (), 0, 0
+        self.message = "reading …"
         self.log_view.replace(self.text)
-        self.run_worker(self._read(self.at.attempt), group="log", exclusive=True, exit_on_error=False)
+        self.run_worker(LogSource(self).read(self.at.attempt), group="log", exclusive=True, exit_on_error=False)
 
-    async def _read(self, wanted: int) -> None:
-        client = self.shoal.client
-        pause = 0.5
-        while True:
-            try:
-                attempt = await self._find(wanted)
-                if attempt is None:
-                    await asyncio.sleep(1.0)
-                    continue
-                if self.attempt is not None and attempt.attempt != self.attempt.attempt and self.text.count:
-                    self.text.note(f"attempt {attempt.attempt} on {attempt.node_id}")
-                    self._fresh += 1
-                self.attempt = attempt
-                async for step in logfeed.read(client, self.at.job_id, self.at.partition, attempt.attempt, self.text):
-                    match step:
-                        case logfeed.More(lines):
-                            self._fresh += lines
-                        case logfeed.CaughtUp():
-                            self._open(is_over=bool(attempt.finished))
-                if not await self._goes_on(attempt):
-                    return
-                wanted = attempt.attempt + 1
-            except ClientError as error:
-                self._message = error.message
-                if error.status < 500 and error.code != "Unreachable":
-                    self.paint()
-                    return
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 5.0)
-                if self.text.count:
-                    wanted = self.attempt.attempt if self.attempt else wanted
-                    self.text = LogText()
-                    self.log_view.replace(self.text)
-
-    async def _find(self, wanted: int) -> Attempt | None:
-        """The attempt to read; None = there is none yet, and the message says why."""
-        client = self.shoal.client
-        self.detail = detail = await client.partition(self.at.job_id, self.at.partition)
-        found = next((one for one in detail.attempts if one.attempt == wanted), None)
-        found = found or (detail.attempts[-1] if detail.attempts and not wanted else None)
-        if found is None and detail.attempts and detail.partition.state not in UNSETTLED:
-            found = detail.attempts[-1]
-        if found is None:
-            reasons = (await client.explain(self.at.job_id, str(self.at.partition))).items
-            reason = f": {reasons[0].reason}" if reasons else ""
-            self._message = f"not started yet, {detail.partition.state}{reason}"
-        self.refresh_bindings()
-        return found
-
-    async def _goes_on(self, attempt: Attempt) -> bool:
-        """Wait whether another attempt follows; False = none will."""
-        while True:
-            self.detail = detail = await self.shoal.client.partition(self.at.job_id, self.at.partition)
-            self.attempt = next((one for one in detail.attempts if one.attempt == attempt.attempt), self.attempt)
-            if detail.attempts and detail.attempts[-1].attempt > attempt.attempt:
-                return self.log_view.is_following
-            if detail.partition.state not in UNSETTLED:
-                return False
-            await asyncio.sleep(1.0)
-
-    def _open(self, *, is_over: bool) -> None:
+    def opened(self, *, is_over: bool) -> None:
         """All that is known was read: go where the eye wants to be."""
-        self._message = "" if self.text.count else "the log is empty" if is_over else "nothing written yet"
+        self.message = "" if self.text.count else "the log is empty" if is_over else "nothing written yet"
         view = self.log_view
-        view.grew(self._fresh)
-        self._fresh = view.unseen = 0
+        view.grew(self.fresh)
+        self.fresh = view.unseen = 0
         if self.needle:
             self.take_filter(self.needle)
             return
@@ -182,8 +120,8 @@ class LogPage(Page, inherit_bindings=False):
         """What arrived since the last time, and the status."""
         if not self.is_attached:
             return
-        if self._fresh:
-            fresh, self._fresh = self._fresh, 0
+        if self.fresh:
+            fresh, self.fresh = self.fresh, 0
             if self._is_choosing:
                 self._choose()
             else:
@@ -193,7 +131,7 @@ class LogPage(Page, inherit_bindings=False):
     def _left(self) -> list[Piece]:
         attempt = self.attempt
         if attempt is None:
-            return [(f" {self._message}", "muted")]
+            return [(f" {self.message}", "muted")]
         total = self.detail.attempts[-1].attempt if self.detail and self.detail.attempts else attempt.attempt
         mark, style = ATTEMPT_MARKS.get(attempt.state, ("·", "waiting"))
         pieces: list[Piece] = [
@@ -201,8 +139,8 @@ class LogPage(Page, inherit_bindings=False):
             (f"{mark} {why(attempt) or attempt.state}", style),
             (f"  {attempt.node_id}", "muted"),
         ]
-        if self._message:
-            pieces.append((f"  {self._message}", "muted"))
+        if self.message:
+            pieces.append((f"  {self.message}", "muted"))
         return pieces
 
     def _right(self) -> list[Piece]:

@@ -13,6 +13,7 @@ from tui.places import Focus
 from tui.screens.acting import ActDialog, Deed
 from tui.screens.log import job_page
 from tui.screens.page import Page
+from tui.screens.spec import copy_spec
 from tui.widgets.inspector import ATTEMPT_MARKS, why
 from tui.widgets.lines import Lines, Piece
 from tui.widgets.stacked_bar import MARKS
@@ -197,9 +198,7 @@ class PartitionPage(Page, inherit_bindings=False):
 
     def action_copy_spec(self) -> None:
         """The job as YAML."""
-        page = job_page(self)
-        if page is not None:
-            page.action_copy_spec()
+        self.run_worker(copy_spec(self.shoal, self.at.job_id), group="spec", exclusive=True, exit_on_error=False)
 
     def action_retry(self) -> None:
         """Retry this partition."""
