@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from orchestrator.contract.execution import ExecutionState
+from orchestrator.contract.execution import Cause, ExecutionState
 from orchestrator.contract.job import Backoff, Retry
 from tests.helpers.harness import a_job
 from tests.helpers.simulation.faults import WEIGHTS, Faults, begin, play
@@ -83,10 +83,10 @@ TestHistory = History.TestCase
 
 @pytest.fixture
 def calm() -> Iterator[World]:
-    """Two machines, in which nothing goes wrong but what the test does, and a job whose programs run 20 to 60 seconds."""
+    """Two machines, in which nothing goes wrong but what the test does, and a job whose programs run 10 to 90 seconds."""
     world = World(random.Random(1), lease=10, fence=80)
     world.failing_share = world.network.trouble = 0.0
-    world.fate = lambda _: (world.rng.uniform(20, 60), 0)  # type: ignore[method-assign]
+    world.run_seconds = (20.0, 30.0, 60.0)
     with replaced(world):
         world.orchestrator.start()
         world.add_machine(2.0)
@@ -154,9 +154,21 @@ def pause_agents(world: World) -> None:
         process.thaw()
 
 
+def restart_agents_after_the_end(world: World) -> None:
+    """Programs end while nobody is reachable, and so the agent alone knows how; then it is killed."""
+    world.network.cut.update(machine.name for machine in world.machines)
+    for machine in world.machines:
+        machine.keeps_codes = False
+        for program in machine.running():
+            machine.end_program(program)
+    passes(world, 1)
+    world.network.cut.clear()
+    restart_agents(world)
+
+
 HARMLESS = [
     restart_agents, restart_orchestrator, restart_in_commit, pause_orchestrator, step_clock, step_clock_and_restart,
-    pause_agents,
+    pause_agents, restart_agents_after_the_end,
 ]  # fmt: skip
 
 
@@ -166,3 +178,34 @@ def test_running_partitions_go_on_and_nothing_is_run_again(calm: World, what: Ca
     calm.settle()
     executions = calm.orchestrator.durable._executions.values()
     assert [(e.attempt, e.state) for e in executions] == [(1, ExecutionState.COMPLETED)] * 4
+
+
+def test_a_node_that_hears_nothing_stops_its_work_at_its_fence(calm: World) -> None:
+    calm.run_seconds = (1000.0,)
+    calm.submit(a_job("long", count=4, cpu="2"))
+    passes(calm, 120)
+    assert [len(machine.running()) for machine in calm.machines] == [1, 1]
+    calm.network.cut.update(machine.name for machine in calm.machines)
+    passes(calm, 70)
+    assert [len(machine.running()) for machine in calm.machines] == [1, 1]
+    passes(calm, 30)
+    assert [len(machine.running()) for machine in calm.machines] == [0, 0]
+
+
+def test_a_node_that_joins_is_given_what_waits_at_once(calm: World) -> None:
+    passes(calm, 120)
+    calm.submit(a_job("large", cpu="3", count=1))
+    passes(calm, 10)
+    newcomer = calm.add_machine(3.0)
+    passes(calm, 1)
+    assert len(newcomer.running()) == 1
+
+
+def test_work_of_a_machine_that_is_gone_is_done_by_another_though_the_orchestrator_was_restarted(calm: World) -> None:
+    calm.orchestrator.kill()
+    calm.machines[1].is_gone = True
+    calm.machines[1].reboot()
+    passes(calm, 60)
+    calm.settle()
+    lost = [e for e in calm.orchestrator.durable._executions.values() if e.cause is Cause.NODE_LOST]
+    assert len(lost) == 2

@@ -176,6 +176,13 @@ class Faults:
         twin = self.world.add_machine(2.0, name=self.machine().name)
         twin.is_wanted = False
 
+    def vanish(self) -> None:
+        """A machine goes down and never comes back. One always stays."""
+        machine = self.machine()
+        if machine is not self.world.machines[0]:
+            machine.is_gone = True
+            machine.reboot()
+
     def fill_disk(self) -> None:
         """A machine's disk is full for a while."""
         machine = self.machine()
@@ -249,7 +256,7 @@ WEIGHTS: dict[Callable[[Faults], None], float] = {
     Faults.submit: 4, Faults.stop: 0.5, Faults.stop_partitions: 0.7, Faults.retry: 1.5,
     Faults.weather_changes: 0.7, Faults.cut: 0.6,
     Faults.kill_agent: 1.2, Faults.freeze_agent: 0.8, Faults.lose_journal: 0.3, Faults.foreign_journal: 0.1,
-    Faults.reboot: 0.3, Faults.resize: 0.4, Faults.leave: 0.3, Faults.twin: 0.2, Faults.fill_disk: 0.4,
+    Faults.reboot: 0.3, Faults.resize: 0.4, Faults.leave: 0.3, Faults.twin: 0.2, Faults.vanish: 0.15, Faults.fill_disk: 0.4,
     Faults.engine_goes: 0.4,
     Faults.kill_orchestrator: 0.7, Faults.kill_in_commit: 1.0, Faults.freeze_orchestrator: 0.4, Faults.slow_commits: 0.3,
     Faults.fill_store: 0.2, Faults.step_clock: 0.3, Faults.back_up: 0.4, Faults.restore: 0.15,

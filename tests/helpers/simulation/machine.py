@@ -185,7 +185,9 @@ class Machine:
             self.world.oracle.finished(program.launch.execution_id, program.exit_code)
         else:
             program.exit_code = exit_code
-        watched = [(process, future) for process, future in program.waiters if not process.is_dead and not future.done()]
+        watched = [
+            (process, future) for process, future in program.waiters if not process.is_dead and not future.done()
+        ]
         program.ended_unwatched = not watched
         for _, future in watched:
             future.set_result(None)

@@ -47,7 +47,9 @@ class Network:
             return reply
         raise reply
 
-    def _send(self, machine: "Machine", process: Process, request: SyncRequest, future: "asyncio.Future[Reply]") -> None:
+    def _send(
+        self, machine: "Machine", process: Process, request: SyncRequest, future: "asyncio.Future[Reply]"
+    ) -> None:
         rng, time = self._world.rng, self._world.time
         if machine.name in self.cut:
             return
@@ -103,4 +105,3 @@ def meaning_of(response: SyncResponse | OrchestratorError | None) -> Reply:
             return uplink.NodeRefusedError(response.message)
         case OrchestratorError() | None:
             return uplink.UnreachableError("refused")
-

@@ -9,7 +9,7 @@ from orchestrator.contract.execution import Cause, ExecutionState, Payer
 from orchestrator.contract.ids import SECOND, ExecutionId, JobId, NodeId, Timestamp
 from orchestrator.contract.job import JobStateType
 from orchestrator.contract.node import Connection, Resources
-from orchestrator.contract.partitions import PartitionState
+from orchestrator.contract.partitions import SETTLED, PartitionState
 from orchestrator.core.cluster import NodeEntry
 from orchestrator.core.draft import Put
 from orchestrator.core.model import Changes, ExecutionRecord, JobRecord, PartitionRecord
@@ -63,13 +63,25 @@ class Oracle:
         self.retried: dict[JobId, int] = {}
         """Retries that somebody asked for, carried out or not."""
         self.retried_completed: set[JobId] = set()
-        self.names: dict[str, JobId] = {}
+        self._names: dict[str, JobId] = {}
+        self._fresh: dict[tuple[JobId, int, int], int] = {}
+        """The attempts that a partition had when it was retried last: they count no more."""
+        self._unsure: set[JobId] = set()
+        """Jobs whose retries may have been undone with an older store."""
+        self._silenced: set[ExecutionId] = set()
+        """Executions that were ended because their node does not name them: it must not start them any more."""
         self._ending: set[ExecutionId] = set()
         """Executions that the commit in hand ends."""
 
     def broken(self, what: str) -> None:
         """A promise is not kept."""
         raise BrokenPromiseError(what)
+
+    def restored(self) -> None:
+        """An older store is in place: what only the newer one knew means nothing now."""
+        self._names.clear()
+        self._silenced.clear()
+        self._unsure |= self.retried.keys()
 
     # What agents do.
 
@@ -96,6 +108,8 @@ class Oracle:
         """A program is started."""
         if launch.execution_id in self._started:
             self.broken(f"{launch.execution_id} is started a second time, on {machine.name}")
+        if launch.execution_id in self._silenced:
+            self.broken(f"{launch.execution_id} is started on {machine.name} after its silence was taken for an end")
         self._started.add(launch.execution_id)
 
     def holds_capacity(self, machine: "Machine") -> None:
@@ -138,18 +152,22 @@ class Oracle:
         for execution in changes.executions:
             old = store._executions.get(execution.id)
             if old is not None and old.state.is_terminal:
-                self.broken(f"{execution.id} was {old.state.name}, {old.cause} and is written again: {execution.state.name}")
+                self.broken(
+                    f"{execution.id} was {old.state.name}, {old.cause} and is written again: {execution.state.name}"
+                )
             if execution.cause is Cause.NODE_LOST and execution.state.is_terminal:
                 self._judge_loss(execution, now)
             if execution.state is ExecutionState.COMPLETED and self._finished.get(execution.id) != 0:
-                self.broken(f"{execution.id} is completed, but its program ended with {self._finished.get(execution.id)}")
+                self.broken(
+                    f"{execution.id} is completed, but its program ended with {self._finished.get(execution.id)}"
+                )
             if old is None:
                 self._judge_new(execution, rows, jobs)
         for row in changes.partitions:
             self._judge_row(row, ended, jobs)
         for record in changes.jobs:
             self._judge_job(record, rows)
-            if self.names.setdefault(record.job.name, record.job.id) != record.job.id:
+            if self._names.setdefault(record.job.name, record.job.id) != record.job.id:
                 self.broken(f"two jobs are called {record.job.name}")
 
     def _judge_loss(self, execution: ExecutionRecord, now: Timestamp) -> None:
@@ -160,7 +178,9 @@ class Oracle:
         if now - known[1] < (self._world.orchestrator.lease - 0.1) * SECOND:
             self.broken(f"{execution.id} is lost, but {execution.node_id} spoke {(now - known[1]) / SECOND} s ago")
 
-    def _row(self, execution: ExecutionRecord, rows: dict[tuple[JobId, int, int], PartitionRecord]) -> PartitionRecord | None:
+    def _row(
+        self, execution: ExecutionRecord, rows: dict[tuple[JobId, int, int], PartitionRecord]
+    ) -> PartitionRecord | None:
         key = (execution.job_id, execution.job_version, execution.index)
         return rows.get(key) or self._world.orchestrator.durable._partitions.get(key[:2], {}).get(key[2])
 
@@ -182,7 +202,11 @@ class Oracle:
         before = self._world.orchestrator.durable._partitions.get((execution.job_id, execution.job_version), {})
         was = before.get(execution.index)
         retried = self.retried.get(execution.job_id, 0)
-        if was is not None and was.state in (PartitionState.COMPLETED, PartitionState.FAILED, PartitionState.STOPPED) and not retried:
+        if (
+            was is not None
+            and was.state in (PartitionState.COMPLETED, PartitionState.FAILED, PartitionState.STOPPED)
+            and not retried
+        ):
             self.broken(f"{execution.id} runs partition {execution.index} again, which is {was.state.name}")
         siblings = self._siblings(execution)
         if any(other.attempt == execution.attempt for other in siblings):
@@ -195,14 +219,24 @@ class Oracle:
                 self.broken(f"{execution.id} runs beside {unfinished}, {row}")
         job = self._world.orchestrator.durable._jobs.get(execution.job_id, {}).get(execution.job_version)
         record = jobs.get((execution.job_id, execution.job_version)) or job
-        if record is None or retried:
+        if record is None or execution.job_id in self._unsure:
             return
+        key = (execution.job_id, execution.job_version, execution.index)
+        if was is not None and was.state in SETTLED:
+            self._fresh[key] = was.attempts
+        siblings = [other for other in siblings if other.attempt > self._fresh.get(key, 0)]
         policy = record.job.retry_policy
-        billed = [other for other in siblings if other.state is ExecutionState.FAILED and other.cause and other.cause.payer is Payer.TASK]
+        billed = [
+            other
+            for other in siblings
+            if other.state is ExecutionState.FAILED and other.cause and other.cause.payer is Payer.TASK
+        ]
         if len(billed) >= policy.max_attempts:
-            self.broken(f"{execution.id}: attempt beyond MaxAttempts {policy.max_attempts}: {[o.cause for o in billed]}")
+            self.broken(
+                f"{execution.id}: attempt beyond MaxAttempts {policy.max_attempts}: {[o.cause for o in billed]}"
+            )
         last = max(siblings, key=lambda other: other.attempt, default=None)
-        if last is not None and last.state is ExecutionState.FAILED and last.cause not in IMMEDIATE:
+        if last is not None and not retried and last.state is ExecutionState.FAILED and last.cause not in IMMEDIATE:
             wait = (execution.created - last.modified) / SECOND
             least = min(policy.backoff.max, policy.backoff.initial) * 0.5
             if wait < least - 1e-6:
@@ -230,7 +264,9 @@ class Oracle:
             completed = [e for e in self._siblings(row) if e.state is ExecutionState.COMPLETED and e.id != row.accepted]
             if completed and row.job_id not in self.retried_completed:
                 self.broken(f"{row.job_id}/{row.index} has two successes")
-        if row.state is PartitionState.FAILED and not self.retried.get(row.job_id):
+        if old is not None and old.state in SETTLED and row.state not in SETTLED:
+            self._fresh[row.job_id, row.job_version, row.index] = old.attempts
+        if row.state is PartitionState.FAILED and row.job_id not in self._unsure:
             self._judge_given_up(row, ended, jobs)
 
     def _judge_given_up(
@@ -244,8 +280,16 @@ class Oracle:
         record = jobs.get((row.job_id, row.job_version)) or store._jobs[row.job_id][row.job_version]
         policy = record.job.retry_policy
         attempts = {e.id: e for e in self._siblings(row)}
-        attempts.update({e.id: e for e in ended.values() if (e.job_id, e.job_version, e.index) == (row.job_id, row.job_version, row.index)})
-        causes = [e.cause for e in attempts.values() if e.state is ExecutionState.FAILED and e.cause]
+        attempts.update(
+            {
+                e.id: e
+                for e in ended.values()
+                if (e.job_id, e.job_version, e.index) == (row.job_id, row.job_version, row.index)
+            }
+        )
+        least = self._fresh.get((row.job_id, row.job_version, row.index), 0)
+        counted = [e for e in attempts.values() if e.attempt > least]
+        causes = [e.cause for e in counted if e.state is ExecutionState.FAILED and e.cause]
         billed = sum(cause.payer is Payer.TASK for cause in causes)
         lost = sum(cause.payer is Payer.OURS for cause in causes)
         if billed < policy.max_attempts and lost <= policy.max_lost and not any(cause in FINAL for cause in causes):
@@ -289,8 +333,18 @@ class Oracle:
                 if used != (node.used.cpu, node.used.memory):
                     self.broken(f"{node_id} said {used} and is taken to use {node.used}")
         for execution in put.executions:
+            node = cluster.nodes[execution.node_id]
+            if execution.state.is_terminal and self._is_silent(node, execution):
+                self._silenced.add(execution.id)
             if execution.revision == 1:
                 self._judge_room(cluster.nodes[execution.node_id], execution.id)
+
+    def _is_silent(self, node: NodeEntry, execution: ExecutionRecord) -> bool:
+        """Whether an execution ended because the last sync of the session that it was given to did not name it."""
+        if node.record.connection is not Connection.CONNECTED or node.record.session != execution.session:
+            return False
+        word = self._words.get((node.id, execution.session, node.seq))
+        return word is not None and all(report.execution_id != execution.id for report in word.reports)
 
     def _judge_handover(self, node: NodeEntry, before: str) -> None:
         """A session got a node from another one: it is its successor, or the lease of that one was over."""
@@ -322,9 +376,22 @@ class Oracle:
             self.broken(f"executions in memory and in the store differ: {again.executions} {cluster.executions}")
         for job_id, entry in again.jobs.items():
             ours = cluster.jobs[job_id]
-            for name in ("record", "states", "has_record", "attempts", "billed", "lost", "due", "live", "counts", "next_seq"):
+            for name in (
+                "record",
+                "states",
+                "has_record",
+                "attempts",
+                "billed",
+                "lost",
+                "due",
+                "live",
+                "counts",
+                "next_seq",
+            ):
                 if getattr(entry, name) != getattr(ours, name):
-                    self.broken(f"{job_id}: {name} is {getattr(ours, name)} in memory, {getattr(entry, name)} in the store")
+                    self.broken(
+                        f"{job_id}: {name} is {getattr(ours, name)} in memory, {getattr(entry, name)} in the store"
+                    )
         live = {e for node in cluster.nodes.values() for e in node.live}
         if live != cluster.executions.keys() or again.hungry != cluster.hungry:
             self.broken("the indices in memory are not those of a restart")

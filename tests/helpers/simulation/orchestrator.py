@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.contract.agent import SyncRequest, SyncResponse
 from orchestrator.contract.ids import NodeId, Timestamp
+from orchestrator.core.commands import Sync
 from orchestrator.core.draft import Put
 from orchestrator.core.model import AnswerRecord, Changes, JobRecord, PartitionRecord, Snapshot
-from orchestrator.core.commands import Sync
 from orchestrator.errors import OrchestratorError, StoreError
 from orchestrator.reactor import Reactor
 from orchestrator.routes.agents import hold, response_of
@@ -18,6 +18,9 @@ from tests.helpers.simulation.timeline import Process
 
 if TYPE_CHECKING:
     from tests.helpers.simulation.world import World
+
+
+DISK_FULL = ("store", "no space left on device")
 
 
 class SimStore:
@@ -39,7 +42,7 @@ class SimStore:
         if self._process.is_dead:
             raise asyncio.CancelledError
         if orchestrator.is_disk_full:
-            raise StoreError("store", "no space left on device")
+            raise StoreError(*DISK_FULL)
         if orchestrator.crash == "before":
             orchestrator.kill()
             raise asyncio.CancelledError
@@ -119,13 +122,17 @@ class Orchestrator:
         process.begin(self._serve(process), self._ended)
 
     async def _serve(self, process: Process) -> None:
-        reactor = WatchedReactor(cast("Any", SimStore(self, process)), NodeId("orch"), lease=self.lease, fence=self.fence)
+        reactor = WatchedReactor(
+            cast("Any", SimStore(self, process)), NodeId("orch"), lease=self.lease, fence=self.fence
+        )
         reactor.world = self.world
         await reactor.start()
         logbook = SimpleNamespace(is_followed=lambda _: False)
         async with asyncio.TaskGroup() as tasks:
             self.reactor, self._tasks = reactor, tasks
-            self._backend = SimpleNamespace(reactor=reactor, logbook=logbook, arrivals={}, answered={}, is_closing=False)
+            self._backend = SimpleNamespace(
+                reactor=reactor, logbook=logbook, arrivals={}, answered={}, is_closing=False
+            )
             await reactor.run()
 
     def _ended(self, reason: BaseException | None) -> None:

@@ -96,11 +96,11 @@ class Clocks:
 
     def time_ns(self) -> int:
         """Wall time, with every step that somebody gave it."""
-        return START + round((self._world.time.now + self._world.wall_step) * 1e9)
+        return START + int((self._world.time.now + self._world.wall_step) * 1e9)
 
     def clock_gettime_ns(self, _: int) -> int:
         """Time since the machine was started."""
-        return round((1e6 + self._world.time.now) * 1e9)
+        return int((1e6 + self._world.time.now) * 1e9)
 
 
 def machine_of_caller() -> Any:

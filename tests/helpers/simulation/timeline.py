@@ -85,8 +85,11 @@ class Timeline:
             pass
 
 
-class Process(asyncio.AbstractEventLoop):
-    """One process of the simulation: an event loop over the timeline. Killed, nothing of it runs any more."""
+class Process:
+    """One process of the simulation: an event loop over the timeline. Killed, nothing of it runs any more.
+
+    It has of `asyncio.AbstractEventLoop` what tasks, futures and timeouts ask of theirs.
+    """
 
     def __init__(self, timeline: Timeline, name: str) -> None:
         self.timeline = timeline
@@ -179,7 +182,8 @@ class Process(asyncio.AbstractEventLoop):
         ready = self._ready
         before = events._get_running_loop()
         self._is_running = True
-        events._set_running_loop(self)
+        me: Any = self
+        events._set_running_loop(me)
         try:
             while ready and not self.is_frozen:
                 callback, args, context = ready.popleft()
@@ -197,30 +201,33 @@ class Process(asyncio.AbstractEventLoop):
         """The timeline's clock."""
         return self.timeline.now
 
-    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
+    def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> None:
         """Do it after what is ready already."""
         self._ready.append((callback, args, context))
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
+    def call_at(self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Timer:
         """Do it at a time."""
         timer = Timer(when, self, callback, args)
         timer.context = context or contextvars.copy_context()
         return self.timeline.push(timer)
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Any:
+    def call_later(self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None) -> Timer:
         """Do it in a while."""
         return self.call_at(self.timeline.now + delay, callback, *args, context=context)
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future of this process."""
-        return asyncio.Future(loop=self)
+        me: Any = self
+        return asyncio.Future(loop=me)
 
     def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> asyncio.Task[Any]:
         """A task of this process."""
-        return asyncio.Task(coro, loop=self, name=name or "task", context=context)
+        me: Any = self
+        return asyncio.Task(coro, loop=me, name=name or "task", context=context)
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """No threads here: done at once."""
+        del executor
         future = self.create_future()
         try:
             future.set_result(func(*args))

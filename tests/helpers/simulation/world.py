@@ -35,6 +35,8 @@ class World:
         """Seconds by which somebody has set the clock."""
         self.cluster_id = "c-1"
         self.failing_share = 0.1
+        """Of starts and uploads that fail; twice as many programs do."""
+        self.run_seconds: tuple[float, ...] = (0.01, 0.05, 0.3, 1.0, 4.0, 4.0, 15.0, 6 * lease)
         self.oracle = Oracle(self)
         self.network = Network(self)
         self.machines: list[Machine] = []
@@ -73,7 +75,7 @@ class World:
         """How long a program runs, and how it ends."""
         del execution_id
         rng = self.rng
-        seconds = rng.choice([0.01, 0.05, 0.3, 1.0, 4.0, 4.0, 15.0, 40.0] if self.failing_share else [0.05, 1.0]) * rng.uniform(0.5, 1.5)
+        seconds = rng.choice(self.run_seconds) * rng.uniform(0.5, 1.5)
         code = 0 if rng.random() > 2 * self.failing_share else rng.choice([1, 7, 137, 139])
         return seconds, code
 
@@ -159,7 +161,11 @@ class World:
         store = self.orchestrator.durable
         other = MemoryStore()
         for name, value in vars(store).items():
-            copied = {key: dict(inner) if isinstance(inner, dict) else inner for key, inner in value.items()} if isinstance(value, dict) else value
+            copied = (
+                {key: dict(inner) if isinstance(inner, dict) else inner for key, inner in value.items()}
+                if isinstance(value, dict)
+                else value
+            )
             setattr(other, name, copied)
         self.copies.append(other)
         del self.copies[:-3]
@@ -167,7 +173,7 @@ class World:
     def forget_answers(self) -> None:
         """After an older store was restored nothing that was answered since counts."""
         self.tokens.clear()
-        self.oracle.names.clear()
+        self.oracle.restored()
         store = self.orchestrator.durable
         self.job_ids = [job_id for job_id in self.job_ids if job_id in store._jobs]
 
@@ -176,6 +182,7 @@ class World:
     def settle(self) -> None:
         """Faults cease. Every job has to end, nothing to run anywhere, and nothing to be left in journals."""
         self.failing_share = 0.0
+        self.run_seconds = (0.05, 1.0)
         self.network.trouble = 0.0
         self.network.cut.clear()
         orchestrator = self.orchestrator
@@ -194,7 +201,7 @@ class World:
             if machine.process is not None:
                 machine.process.thaw()
                 machine.woken = self.time.now
-            if machine.is_wanted:
+            if machine.is_wanted and not machine.is_gone:
                 machine.start_agent()
                 continue
             machine.is_gone = True
@@ -234,7 +241,7 @@ class World:
                 case _:
                     continue
         running = [program.launch.execution_id for program in machine.running()]
-        if not machine.is_wanted:
+        if machine.is_gone:
             return [*running]
         return [*past, *running, *sorted(machine.directories), *machine.programs]
 
@@ -244,14 +251,27 @@ class World:
         if reactor is None or reactor._cluster is None:
             return {"orchestrator": "is down"}
         jobs = {
-            entry.id[-4:]: (entry.record.job.state, [PartitionState(s).name for s in entry.states], entry.live, entry.due)
+            entry.id[-4:]: (
+                entry.record.job.state,
+                [PartitionState(s).name for s in entry.states],
+                entry.live,
+                entry.due,
+            )
             for entry in reactor.cluster.jobs.values()
             if not entry.is_settled
         }
         machines = {f"{machine.name}/{number}": self.left_on(machine) for number, machine in enumerate(self.machines)}
         alive = {machine.name: machine.is_alive for machine in self.machines}
-        nodes = {node.id: (node.record.connection, node.free(), node.reserved_for) for node in reactor.cluster.nodes.values()}
-        return {"jobs": jobs, "machines": machines, "alive": alive, "nodes": nodes, "live": list(reactor.cluster.executions)}
+        nodes = {
+            node.id: (node.record.connection, node.free(), node.reserved_for) for node in reactor.cluster.nodes.values()
+        }
+        return {
+            "jobs": jobs,
+            "machines": machines,
+            "alive": alive,
+            "nodes": nodes,
+            "live": list(reactor.cluster.executions),
+        }
 
 
 def encode(reply: Reply) -> bytes:
