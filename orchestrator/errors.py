@@ -164,6 +164,39 @@ class CannotStopError(OrchestratorError):
             super().__init__(f"job {job} is in terminal state {state} and cannot transition to Stopped")
 
 
+class CannotRerunError(OrchestratorError):
+    """The job has not begun yet, so that there is nothing to run again."""
+
+    status = 409
+    code = "ConflictJobState"
+
+    def __init__(self, state: str) -> None:
+        hint = "try to use the job run command instead of the job rerun command"
+        super().__init__(f"cannot rerun job in state {state}", hint=hint)
+
+
+class JobEndedError(OrchestratorError):
+    """The job has ended, so that it can be neither suspended nor resumed."""
+
+    status = 409
+    code = "ConflictJobState"
+    component = "JobStore"
+
+    def __init__(self, job: str, state: str) -> None:
+        super().__init__(f"job {job} has ended: it is {state}", hint="run its partitions again with: shoal job retry")
+
+
+class NodeStateConflictError(OrchestratorError):
+    """The node is what it should become already."""
+
+    status = 409
+    code = "ConflictNodeState"
+    component = "NodesManager"
+
+    def __init__(self, node: str, state: str) -> None:
+        super().__init__(f"node {node} already {state}")
+
+
 class SessionConflictError(OrchestratorError):
     """An agent's session is not, or no longer, the one that holds this node."""
 

@@ -13,7 +13,24 @@ import structlog
 
 from orchestrator.contract.ids import SECOND, JobId, NodeId, Timestamp, after
 from orchestrator.core.cluster import Cluster, JobEntry
-from orchestrator.core.commands import Decision, Reply, Retry, Stop, StopPartitions, Submit, Sync, Tick
+from orchestrator.core.commands import (
+    Approve,
+    Decision,
+    DeleteNode,
+    Drain,
+    Reject,
+    Reply,
+    Rerun,
+    Resume,
+    Retry,
+    Stop,
+    StopPartitions,
+    Submit,
+    Suspend,
+    Sync,
+    Tick,
+    Undrain,
+)
 from orchestrator.core.decide import conclude, decide
 from orchestrator.core.draft import Draft
 from orchestrator.core.model import NEVER, AnswerRecord
@@ -63,7 +80,9 @@ class _Entry(msgspec.Struct):
 class Reactor:
     """Carries out commands one batch at a time. `start` before `run`; reads of `cluster` are always of committed state."""
 
-    def __init__(self, store: Store, orchestrator_id: NodeId, *, lease: float, fence: float) -> None:
+    def __init__(
+        self, store: Store, orchestrator_id: NodeId, *, lease: float, fence: float, approves_by_hand: bool = False
+    ) -> None:
         self.store = store
         self.start_id = uuid.uuid4().hex[:12]
         """Of this process: cursors of another one mean nothing."""
@@ -74,6 +93,7 @@ class Reactor:
         self._orchestrator_id = orchestrator_id
         self._lease = lease
         self._fence = fence
+        self._approves_by_hand = approves_by_hand
         self._cluster: Cluster | None = None
         self._inbox: list[_Entry] = []
         self._carried: list[_Entry] = []
@@ -96,7 +116,12 @@ class Reactor:
         self.commit = snapshot.commit
         self.clock = Clock(snapshot.last_time)
         self._cluster = restore(
-            snapshot, self._orchestrator_id, lease=self._lease, fence=self._fence, now=self.clock.now()
+            snapshot,
+            self._orchestrator_id,
+            lease=self._lease,
+            fence=self._fence,
+            approves_by_hand=self._approves_by_hand,
+            now=self.clock.now(),
         )
         for entry in self.cluster.jobs.values():
             self._logs[entry.id] = ChangeLog(entry.record.job.count, self.commit)
@@ -323,10 +348,17 @@ class Reactor:
                     for found in await self.store.find_jobs(job.name, job.namespace):
                         if (found.job.name, found.job.namespace) == (job.name, job.namespace):
                             await self._load(found.job.id)
-            case Stop(job_id=job_id) | Retry(job_id=job_id) | StopPartitions(job_id=job_id):
+            case (
+                Stop(job_id=job_id)
+                | Retry(job_id=job_id)
+                | StopPartitions(job_id=job_id)
+                | Rerun(job_id=job_id)
+                | Suspend(job_id=job_id)
+                | Resume(job_id=job_id)
+            ):
                 if job_id not in self.cluster.jobs:
                     await self._load(job_id)
-            case Sync() | Tick():
+            case Sync() | Tick() | Drain() | Undrain() | Approve() | Reject() | DeleteNode():
                 return
 
     async def _load(self, job_id: JobId) -> JobEntry:

@@ -34,6 +34,7 @@ class NoRoom(enum.StrEnum):
     """Needs more than the node has when idle."""
     BUSY = "busy"
     """Would fit, but not beside what is there now."""
+    DRAINING = "draining"
     RESERVED = "reserved"
     """Kept free for a job that was passed over for long."""
 
@@ -231,13 +232,17 @@ class NodeEntry(msgspec.Struct, kw_only=True):
 class Cluster:
     """All that is unsettled. `check` states what always holds."""
 
-    def __init__(self, cluster_id: str, orchestrator_id: NodeId, *, lease: float, fence: float) -> None:
+    def __init__(
+        self, cluster_id: str, orchestrator_id: NodeId, *, lease: float, fence: float, approves_by_hand: bool = False
+    ) -> None:
         self.id = cluster_id
         self.orchestrator_id = orchestrator_id
         self.lease = lease
         """Seconds that a node's word counts."""
         self.fence = fence
         """Seconds that a node works on without hearing anything."""
+        self.approves_by_hand = approves_by_hand
+        """Whether a new node waits for somebody to approve it."""
         self.jobs: dict[JobId, JobEntry] = {}
         self.executions: dict[ExecutionId, ExecutionRecord] = {}
         """Those that have not ended, of all versions."""

@@ -60,6 +60,70 @@ class StopPartitions(Command, frozen=True, kw_only=True):
     is_dry_run: bool = False
 
 
+class Rerun(Command, frozen=True, kw_only=True):
+    """Begin a new version of a job from the spec of one of its versions: all partitions again. Answer: `Submitted`.
+
+    Raises CannotRerunError while the job, or the chosen version as it was left, is Pending or Queued.
+    """
+
+    job_id: JobId
+    job: Job
+    """The chosen version, with its state."""
+    reason: str = ""
+
+
+class Suspend(Command, frozen=True, kw_only=True):
+    """Place nothing more of a job; what runs goes on. Answer: `Evaluated`, empty when it was suspended already.
+
+    Raises JobEndedError.
+    """
+
+    job_id: JobId
+    reason: str = ""
+
+
+class Resume(Command, frozen=True, kw_only=True):
+    """Place a suspended job again. Answer: `Evaluated`, empty when it was not suspended. Raises JobEndedError."""
+
+    job_id: JobId
+
+
+class Drain(Command, frozen=True, kw_only=True):
+    """Place nothing more on a node; what has not begun there is taken back. Answer: `Acted`: what still runs there.
+
+    Raises NodeNotFoundError.
+    """
+
+    node_id: NodeId
+    reason: str = ""
+    seconds: float | None = None
+    """After which what still runs is stopped and moved, billed to nobody; None = it may finish."""
+
+
+class Undrain(Command, frozen=True, kw_only=True):
+    """Place on a node again. Answer: `Acted`. Raises NodeNotFoundError."""
+
+    node_id: NodeId
+
+
+class Approve(Command, frozen=True, kw_only=True):
+    """Let a node take part. Answer: None. Raises NodeNotFoundError, NodeStateConflictError."""
+
+    node_id: NodeId
+
+
+class Reject(Command, frozen=True, kw_only=True):
+    """Shut a node out; its executions are lost. Answer: None. Raises NodeNotFoundError, NodeStateConflictError."""
+
+    node_id: NodeId
+
+
+class DeleteNode(Command, frozen=True, kw_only=True):
+    """Forget a node; its executions are lost. Answer: None. Raises NodeNotFoundError."""
+
+    node_id: NodeId
+
+
 class Sync(Command, frozen=True, kw_only=True):
     """A node's view. Answer: None; what should run there is read from the cluster.
 
@@ -78,7 +142,22 @@ class Tick(Command, frozen=True, kw_only=True):
     """Seconds that the process was not running when it should have: leases are extended by it before they are judged."""
 
 
-Decision: TypeAlias = Submit | Stop | Retry | StopPartitions | Sync | Tick
+Decision: TypeAlias = (
+    Submit
+    | Stop
+    | Retry
+    | StopPartitions
+    | Rerun
+    | Suspend
+    | Resume
+    | Drain
+    | Undrain
+    | Approve
+    | Reject
+    | DeleteNode
+    | Sync
+    | Tick
+)
 
 
 class Submitted(msgspec.Struct, frozen=True, kw_only=True):

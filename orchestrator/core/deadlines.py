@@ -24,6 +24,8 @@ class Kind(enum.IntEnum):
     """A node's backlog may be stuck behind long work."""
     ROOM = 4
     """A job was passed over for so long that a node should be kept free for it."""
+    DRAIN = 6
+    """Of a node that is drained: what still runs is moved."""
     FENCE = 5
     """Of a lost node: by now it has stopped its work itself."""
 

@@ -9,28 +9,37 @@ from orchestrator.contract.history import Topic
 from orchestrator.contract.ids import ExecutionId, JobId
 from orchestrator.contract.job import Job, JobState, JobStateType
 from orchestrator.contract.partitions import SETTLED, PartitionState
-from orchestrator.core import nodes
+from orchestrator.core import membership, nodes
 from orchestrator.core.commands import (
     Acted,
+    Approve,
     Decision,
+    DeleteNode,
+    Drain,
     Evaluated,
+    Reject,
     Reply,
+    Rerun,
+    Resume,
     Retry,
     Stop,
     StopPartitions,
     Submit,
     Submitted,
+    Suspend,
     Sync,
     Tick,
+    Undrain,
 )
 from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.draft import Draft
 from orchestrator.core.model import NEVER, JobRecord
 from orchestrator.core.reconcile.batch import ask_to_stop, evaluate, stop_everything
 from orchestrator.core.schedule import schedule
-from orchestrator.errors import CannotStopError, NoChangesError
+from orchestrator.errors import CannotRerunError, CannotStopError, JobEndedError, NoChangesError
 
 RESERVED_META = "bacalhau.org/"
+NOT_BEGUN = (JobStateType.UNDEFINED, JobStateType.PENDING, JobStateType.QUEUED)
 RETRYABLE = frozenset({PartitionState.FAILED, PartitionState.STOPPED})
 
 
@@ -48,6 +57,14 @@ def decide(draft: Draft, command: Decision) -> Reply:
             return retry(draft, command)
         case StopPartitions():
             return stop_partitions(draft, command)
+        case Rerun():
+            return rerun(draft, command)
+        case Suspend():
+            return suspend(draft, command.job_id, command.reason)
+        case Resume():
+            return resume(draft, command.job_id)
+        case Drain() | Undrain() | Approve() | Reject() | DeleteNode():
+            return membership.change(draft, command)
         case Sync():
             nodes.sync(draft, command.node_id, command.request)
             return None
@@ -72,7 +89,7 @@ def submit(draft: Draft, command: Submit) -> Submitted:
     old = draft.job(known).job
     if not command.is_forced and spec_of(wanted) == spec_of(old):
         raise NoChangesError(old.name, old.id)
-    return update(draft, old, wanted)
+    return update(draft, old, wanted, "Job update requested by user", "Job updated")
 
 
 def begin(draft: Draft, wanted: Job) -> Submitted:
@@ -94,7 +111,16 @@ def begin(draft: Draft, wanted: Job) -> Submitted:
     return begun(draft, job)
 
 
-def update(draft: Draft, old: Job, wanted: Job) -> Submitted:
+def rerun(draft: Draft, command: Rerun) -> Submitted:
+    """A new version from the spec of an older one, or of the same again."""
+    old = draft.job(command.job_id).job
+    for state in (command.job.state.state_type, old.state.state_type):
+        if state in NOT_BEGUN:
+            raise CannotRerunError(state)
+    return update(draft, old, command.job, "job rerun", "Job rerun requested", command.reason or "job rerun")
+
+
+def update(draft: Draft, old: Job, wanted: Job, message: str, told: str, reason: str = "") -> Submitted:
     """A new version of a known job; what the older one runs is stopped."""
     for execution in draft.all_live(old.id).values():
         ask_to_stop(draft, execution, Cause.CANCELLED, "Execution stopped for job update")
@@ -104,14 +130,14 @@ def update(draft: Draft, old: Job, wanted: Job) -> Submitted:
         name=old.name,
         type=old.type,
         meta=meta_of(draft, wanted),
-        state=JobState(state_type=JobStateType.PENDING, message="Job update requested by user"),
+        state=JobState(state_type=JobStateType.PENDING, message=message),
         version=old.version + 1,
         revision=old.revision + 1,
         create_time=old.create_time,
         modify_time=draft.now,
     )
     draft.begin_version(JobRecord(job=job, began=draft.now))
-    draft.tell(job.id, Topic.SUBMISSION, "Job updated")
+    draft.tell(job.id, Topic.SUBMISSION, told, {"Reason": reason} if reason else None)
     return begun(draft, job)
 
 
@@ -174,6 +200,41 @@ def stop(draft: Draft, command: Stop) -> Evaluated:
                 "Execution stop requested because job has been stopped",
             )
             return Evaluated(evaluation_id=draft.touch(job.id))
+
+
+def suspend(draft: Draft, job_id: JobId, reason: str) -> Evaluated:
+    """Place nothing more of a job, and take back what has not begun."""
+    record = unended(draft, job_id)
+    if record.is_suspended:
+        return Evaluated(evaluation_id="")
+    message = f"Suspended: {reason}" if reason else "Suspended"
+    draft.tell(job_id, Topic.SCHEDULING, "Job suspended", {"Reason": reason} if reason else None)
+    draft.set_job(replace(record, is_suspended=True, queued_since=NEVER, hopeless_since=NEVER))
+    draft.turn_job(job_id, record.job.state.state_type, message)
+    for execution_id in draft.all_live(job_id).values():
+        node = draft.node(draft.live_execution(execution_id).node_id)
+        if node is not None and execution_id in node.backlog:
+            ask_to_stop(draft, execution_id, Cause.WITHDRAWN, "Execution withdrawn: its job was suspended")
+    return Evaluated(evaluation_id=draft.touch(job_id))
+
+
+def resume(draft: Draft, job_id: JobId) -> Evaluated:
+    """Place a suspended job again."""
+    record = unended(draft, job_id)
+    if not record.is_suspended:
+        return Evaluated(evaluation_id="")
+    draft.tell(job_id, Topic.SCHEDULING, "Job resumed")
+    draft.set_job(replace(record, is_suspended=False))
+    draft.turn_job(job_id, record.job.state.state_type)
+    return Evaluated(evaluation_id=draft.touch(job_id))
+
+
+def unended(draft: Draft, job_id: JobId) -> JobRecord:
+    """A job that has not ended, or JobEndedError."""
+    record = draft.job(job_id)
+    if record.job.state.state_type.is_terminal:
+        raise JobEndedError(job_id, record.job.state.state_type)
+    return record
 
 
 def retry(draft: Draft, command: Retry) -> Acted:

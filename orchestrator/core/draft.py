@@ -57,7 +57,7 @@ class Draft:
     @property
     def has_node_changes(self) -> bool:
         """Whether a node came, left or changed in this batch."""
-        return bool(self.overlay.node_records)
+        return bool(self.overlay.node_records or self.overlay.deleted)
 
     def job_ids(self) -> list[JobId]:
         """Jobs with waiting partitions as of the cluster, and those that this batch touched."""
@@ -173,10 +173,6 @@ class Draft:
         """The time `seconds` from now."""
         return after(self.now, seconds)
 
-    def new_execution_id(self) -> ExecutionId:
-        """An id that no execution had."""
-        return ExecutionId(f"e-{self.new_id()}")
-
     def known_job(self, job_id: str) -> JobId | None:
         """The job of that id, if it is in memory."""
         known = JobId(job_id)
@@ -184,12 +180,15 @@ class Draft:
 
     def node(self, node_id: NodeId) -> NodeEntry | None:
         """A node; not to be changed."""
+        if node_id in self.overlay.deleted:
+            return None
         return self.overlay.nodes.get(node_id) or self.cluster.nodes.get(node_id)
 
     def nodes(self) -> Iterator[NodeEntry]:
         """All nodes; not to be changed."""
         for node_id in dict.fromkeys([*self.cluster.nodes, *self.overlay.nodes]):
-            yield self.overlay.nodes.get(node_id) or self.cluster.nodes[node_id]
+            if node_id not in self.overlay.deleted:
+                yield self.overlay.nodes.get(node_id) or self.cluster.nodes[node_id]
 
     # Writing
 
@@ -325,6 +324,10 @@ class Draft:
         """Replace the durable part of a node."""
         self.change_node(record.id).record = record
         self.overlay.write(self.overlay.node_records, record.id, record)
+
+    def delete_node(self, node_id: NodeId) -> None:
+        """Forget a node that holds nothing any more."""
+        self.overlay.write(self.overlay.deleted, node_id, None)
 
     def note_run(self, job_id: JobId, seconds: float) -> None:
         """Take a run time into the job's average."""

@@ -35,6 +35,8 @@ class JobRecord(Record, frozen=True, kw_only=True):
     """Whether an execution of this version was placed. From then on only the job's own QueueTimeout ends its waiting."""
     untouched: PartitionState = PartitionState.WAITING
     """Where partitions without a record of their own stand: waiting, or stopped with the job."""
+    is_suspended: bool = False
+    """Nothing of it is placed."""
     first_failure: str = ""
     """The first partition that ran out of attempts, and the task's own error, for the job's message."""
 
@@ -108,6 +110,15 @@ class Happening(Record, frozen=True, kw_only=True):
     details: dict[str, str] = {}
 
 
+class Draining(Record, frozen=True, kw_only=True):
+    """A node takes nothing new."""
+
+    reason: str
+    since: Timestamp
+    deadline: Timestamp = NEVER
+    """When what still runs is stopped and moved; NEVER = it may finish."""
+
+
 class NodeRecord(Record, frozen=True, kw_only=True):
     """A node: who it is, whether it may take part, whether its lease holds."""
 
@@ -122,6 +133,7 @@ class NodeRecord(Record, frozen=True, kw_only=True):
     connected_since: Timestamp = NEVER
     disconnected_since: Timestamp = NEVER
     last_error: str = ""
+    draining: Draining | None = None
 
 
 class TailRecord(Record, frozen=True, kw_only=True):

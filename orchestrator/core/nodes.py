@@ -11,6 +11,7 @@ from orchestrator.contract.node import Connection, Membership, NodeInfo, Resourc
 from orchestrator.core.cluster import NodeEntry
 from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.draft import Draft
+from orchestrator.core.membership import end_drain
 from orchestrator.core.model import NEVER, NodeRecord
 from orchestrator.core.observe import lose, observe
 from orchestrator.core.placement import refusal
@@ -84,7 +85,7 @@ def add_node(draft: Draft, node_id: NodeId, session: str, info: NodeInfo) -> Non
     """A node that was not known."""
     record = NodeRecord(
         id=node_id,
-        membership=Membership.APPROVED,
+        membership=Membership.PENDING if draft.cluster.approves_by_hand else Membership.APPROVED,
         connection=Connection.DISCONNECTED,
         info=info,
         session=session,
@@ -128,6 +129,8 @@ def tick(draft: Draft, due: Iterable[Deadline], late_by: float) -> None:
                 judge_lease(draft, NodeId(deadline.key))
             case Kind.FENCE:
                 judge_fence(draft, NodeId(deadline.key))
+            case Kind.DRAIN:
+                end_drain(draft, NodeId(deadline.key))
             case Kind.BACKLOG:
                 withdraw_stuck(draft, NodeId(deadline.key))
             case Kind.BACKOFF | Kind.JOB | Kind.ROOM:

@@ -49,6 +49,7 @@ class Overlay:
         self.executions: dict[ExecutionId, ExecutionRecord] = {}
         self.nodes: dict[NodeId, NodeEntry] = {}
         self.node_records: dict[NodeId, NodeRecord] = {}
+        self.deleted: dict[NodeId, None] = {}
         self.happenings: list[Happening] = []
         self.tails: list[TailRecord] = []
         self.deadlines: list[Deadline] = []
@@ -90,6 +91,7 @@ class Overlay:
             ],
             executions=list(self.executions.values()),
             happenings=self.happenings,
-            nodes=list(self.node_records.values()),
+            nodes=[record for node_id, record in self.node_records.items() if node_id not in self.deleted],
+            deleted_nodes=list(self.deleted),
             tails=self.tails,
         )

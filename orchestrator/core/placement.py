@@ -19,6 +19,9 @@ def refusal(entry: JobEntry, node: NodeEntry, free: Resources) -> Refusal | None
         return lasting or Refusal(NoRoom.DISCONNECTED, f"is disconnected: {record.last_error or 'not heard of yet'}")
     if lasting:
         return lasting
+    if record.draining is not None:
+        why = f": {record.draining.reason}" if record.draining.reason else ""
+        return Refusal(NoRoom.DRAINING, f"is being drained{why}")
     if node.reserved_for not in ("", entry.id):
         return Refusal(NoRoom.RESERVED, f"is kept free for job {node.reserved_for}, which has waited longer")
     if not free.holds(entry.need):

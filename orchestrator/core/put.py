@@ -37,6 +37,8 @@ def put(cluster: Cluster, overlay: Overlay) -> Put:
     """Put all changes into the cluster."""
     for node_id, node in overlay.nodes.items():
         cluster.nodes[node_id] = node
+    for node_id in overlay.deleted:
+        cluster.nodes.pop(node_id, None)
     for execution in overlay.executions.values():
         if execution.state.is_terminal:
             cluster.executions.pop(execution.id, None)

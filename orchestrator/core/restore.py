@@ -9,9 +9,17 @@ from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.model import JobRecord, Snapshot
 
 
-def restore(snapshot: Snapshot, orchestrator_id: NodeId, *, lease: float, fence: float, now: Timestamp) -> Cluster:
+def restore(
+    snapshot: Snapshot,
+    orchestrator_id: NodeId,
+    *,
+    lease: float,
+    fence: float,
+    approves_by_hand: bool = False,
+    now: Timestamp,
+) -> Cluster:
     """The cluster as it was, every node with one full lease from now."""
-    cluster = Cluster(snapshot.cluster_id, orchestrator_id, lease=lease, fence=fence)
+    cluster = Cluster(snapshot.cluster_id, orchestrator_id, lease=lease, fence=fence, approves_by_hand=approves_by_hand)
     for record in snapshot.nodes:
         cluster.nodes[record.id] = NodeEntry(record=record, lease_until=after(now, lease))
     latest: dict[JobId, JobRecord] = {}
@@ -57,6 +65,9 @@ def remind_of_job(cluster: Cluster, entry: JobEntry, now: Timestamp) -> None:
 
 def remind_of_node(cluster: Cluster, node: NodeEntry, now: Timestamp) -> None:
     """Set what is due for a node: the end of its lease, or of its fence while it holds what should have stopped."""
+    draining = node.record.draining
+    if draining is not None and draining.deadline:
+        cluster.deadlines.add(Deadline(draining.deadline, Kind.DRAIN, node.id))
     if node.record.connection is Connection.CONNECTED:
         cluster.deadlines.add(Deadline(node.lease_until, Kind.LEASE, node.id))
         return

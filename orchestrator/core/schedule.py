@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from orchestrator.contract.history import Topic
-from orchestrator.contract.ids import JobId, NodeId, after
+from orchestrator.contract.ids import ExecutionId, JobId, NodeId, after
 from orchestrator.contract.job import JobStateType
 from orchestrator.contract.partitions import PartitionState
 from orchestrator.contract.selectors import constraint_matches, is_preference
@@ -68,7 +68,8 @@ class Turn:
         capacity = room.node.capacity
         if why is None:
             return 0, wished, load(capacity, room.free)
-        if room.node.reserved_for or not room.node.is_usable or mismatch(self.entry, room.node):
+        node = room.node
+        if node.reserved_for or node.record.draining or not node.is_usable or mismatch(self.entry, node):
             return None
         limit = self.backlog_limit(room)
         return (1, wished, room.backlog / limit) if room.backlog < limit else None
@@ -148,7 +149,8 @@ def schedule(draft: Draft) -> None:
 
 def may_be_placed(draft: Draft, job_id: JobId) -> bool:
     """Whether a job has anything to place."""
-    return not draft.job(job_id).job.state.state_type.is_terminal and draft.waits(job_id)
+    record = draft.job(job_id)
+    return not record.is_suspended and not record.job.state.state_type.is_terminal and draft.waits(job_id)
 
 
 def order(draft: Draft, job_id: JobId) -> tuple[int, int, int, JobId]:
@@ -183,7 +185,7 @@ def assign(draft: Draft, turn: Turn, row: PartitionRecord, room: Room) -> None:
     node = room.node
     job = draft.job(row.job_id).job
     execution = ExecutionRecord(
-        id=draft.new_execution_id(),
+        id=ExecutionId(f"e-{draft.new_id()}"),
         job_id=row.job_id,
         job_version=row.job_version,
         namespace=job.namespace,
@@ -242,7 +244,7 @@ def reserve(draft: Draft, job_ids: list[JobId], rooms: dict[NodeId, Room]) -> No
         fitting = [
             (load(room.node.capacity, room.free), node_id)
             for node_id, room in rooms.items()
-            if not room.node.reserved_for and mismatch(entry, room.node) is None
+            if not room.node.reserved_for and not room.node.record.draining and mismatch(entry, room.node) is None
         ]
         if fitting:
             change_reservation(draft, rooms, min(fitting)[1], job_id)

@@ -180,7 +180,7 @@ class World:
     def check_no_room_is_wasted(self) -> None:
         """Assert that nothing waits which a node would take now: nobody would ever look at it again."""
         for entry in map(self.cluster.jobs.__getitem__, self.cluster.hungry):
-            if next(entry.waiting(self.now), None) is not None:
+            if not entry.record.is_suspended and next(entry.waiting(self.now), None) is not None:
                 takers = [n.id for n in self.cluster.nodes.values() if n.is_usable and not refusal(entry, n, n.free())]
                 assert not takers, f"{entry.id} waits although {takers} would take it"
 

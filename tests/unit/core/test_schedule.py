@@ -309,6 +309,7 @@ def test_jobs_that_came_in_one_batch_are_placed_in_one_pass() -> None:
     world.do(*(Submit(job=a_job(name, count=2)) for name in "abc"))
     assert sorted(len(places(world, job_id)) for job_id in world.cluster.jobs) == [1, 1, 2]
 
+
 def test_room_that_appears_because_a_node_names_what_it_was_assigned_is_seen() -> None:
     """Lost work that a node still ran took room; its end and the naming of what replaced it come in one sync."""
     world = World()
