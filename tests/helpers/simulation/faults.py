@@ -7,8 +7,8 @@ from collections.abc import Callable
 from node.journal import Opened
 from orchestrator.contract.node import Resources
 from orchestrator.core.commands import Retry, Stop, StopPartitions
+from tests.helpers.simulation.ledger import BrokenPromiseError
 from tests.helpers.simulation.machine import Machine
-from tests.helpers.simulation.oracle import BrokenPromiseError
 from tests.helpers.simulation.seams import replaced
 from tests.helpers.simulation.world import World
 
@@ -75,9 +75,9 @@ class Faults:
         job_id = self.rng.choice(jobs)
         first = self.rng.randrange(4)
         includes = self.rng.random() < 0.3
-        self.world.oracle.retried[job_id] = self.world.oracle.retried.get(job_id, 0) + 1
+        self.world.oracle.ledger.retried[job_id] = self.world.oracle.ledger.retried.get(job_id, 0) + 1
         if includes:
-            self.world.oracle.retried_completed.add(job_id)
+            self.world.oracle.ledger.retried_completed.add(job_id)
         self.world.ask(Retry(job_id=job_id, partitions=(range(first, first + 3),), include_completed=includes))
 
     # The network.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from orchestrator.contract.agent import SyncRequest, SyncResponse
 from orchestrator.contract.ids import NodeId, Timestamp
 from orchestrator.core.commands import Sync
-from orchestrator.core.draft import Put
 from orchestrator.core.model import AnswerRecord, Changes, JobRecord, PartitionRecord, Snapshot
+from orchestrator.core.put import Put
 from orchestrator.errors import OrchestratorError, StoreError
 from orchestrator.reactor import Reactor
 from orchestrator.routes.agents import hold, response_of
@@ -46,7 +46,7 @@ class SimStore:
         if orchestrator.crash == "before":
             orchestrator.kill()
             raise asyncio.CancelledError
-        orchestrator.world.oracle.commits(changes, now)
+        orchestrator.world.oracle.ledger.commits(changes, now)
         await self._durable.commit(changes, number, now)
         if orchestrator.crash == "after":
             orchestrator.kill()
