@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
+from textual.widgets import Input
 from textual.worker import Worker
 
 from orchestrator.client import ClientError, OrchestratorClient, UnreachableError
@@ -234,6 +235,8 @@ class ShoalApp(App[int], inherit_bindings=False):
         if action == "open_tool":
             page = self.screen
             return is_open_to(str(parameters[0]), page.focus_now()) if isinstance(page, Page) else False
+        if action == "command":
+            return isinstance(self.screen, Page) and not isinstance(self.focused, Input)
         if action == "mark_a":
             return is_open_to("compare", Focus(job_id="-", partition=0))
         if action == "suspend_process":

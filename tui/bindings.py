@@ -31,6 +31,9 @@ class Key(msgspec.Struct, frozen=True):
         return self.id.partition(".")[0]
 
 
+TYPED_AHEAD = frozenset({"app.quit", "app.command", "page.filter", "log.grep"})
+"""Keys that take effect before the next one is looked at, so that what is typed right behind them goes where it should."""
+
 KEYS = (
     # everywhere
     Key("app.command", "colon", "app.command", "command", "Command bar: go anywhere by name", 90),
@@ -244,7 +247,7 @@ def bindings(*contexts: str) -> list[BindingType]:
             show=key.order > 0,
             tooltip=key.tooltip,
             id=key.id,
-            priority=key.id == "app.quit",
+            priority=key.id in TYPED_AHEAD,
         )
         for key in KEYS
         if key.context in contexts

@@ -14,6 +14,8 @@ from tui.model.moments import bytes_text, seconds_of
 
 PIECE = 4 << 20
 """Bytes of one request."""
+TOGETHER = 3
+"""Requests at once while there is more."""
 MOST = 192 << 20
 """Bytes of a stream that are held: of a longer one the end."""
 PERIOD = 0.3
@@ -43,6 +45,8 @@ class _Stream:
         self.offset = 0
         self.is_over = False
         self.is_idle = False
+        self.left = 0
+        """Bytes known to be there and not read."""
         self.has_begun = False
         self.pieces: deque[tuple[float, bytes]] = deque()
 
@@ -61,6 +65,7 @@ class _Stream:
             last = seconds_of(found.stamps[-1].time) if found.stamps else None
             self.pieces.append((last or time, content[at - found.offset :]))
         self.offset = found.next_offset
+        self.left = found.size - found.next_offset
         self.is_over = found.is_end
         self.is_idle = (not content and not found.is_end) or self.offset >= found.size
 
@@ -94,11 +99,22 @@ async def _fetch(
     client: OrchestratorClient, job: str, index: int, attempt: int, stream: _Stream, text: LogText
 ) -> None:
     asked = stream.offset
-    found = await client.log_range(job, index, attempt, stream.name, offset=asked, limit=PIECE)
+
+    async def piece(offset: int) -> LogRange:
+        return await client.log_range(job, index, attempt, stream.name, offset=offset, limit=PIECE)
+
+    if stream.left > PIECE:
+        places = range(asked, asked + min(stream.left, TOGETHER * PIECE), PIECE)
+        for found in await asyncio.gather(*map(piece, places)):
+            if found.offset != stream.offset or not found.content:
+                return
+            stream.take(found)
+        return
+    found = await piece(asked)
     if not stream.has_begun and found.size - found.offset > MOST:
         text.note(f"cut: the first {bytes_text(found.size - MOST)} of std{stream.name} are not shown here")
         stream.offset = found.size - MOST
-        found = await client.log_range(job, index, attempt, stream.name, offset=stream.offset, limit=PIECE)
+        found = await piece(stream.offset)
     elif found.offset > asked:
         text.note(f"cut: {bytes_text(found.offset - asked)} of std{stream.name} were dropped here")
     stream.has_begun = True

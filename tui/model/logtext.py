@@ -7,7 +7,8 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, count
+from operator import add
 
 import msgspec
 
@@ -16,7 +17,6 @@ SMALL = 256 << 10
 TROUBLE = re.compile(rb"error|exception|traceback|fatal|panic|killed")
 LOOKED_THROUGH = 16 << 20
 """Bytes at the end that are searched for trouble when a log is opened."""
-NEWLINE = re.compile(rb"\n")
 META = re.compile(rb"[\\.^$*+?{}\[\]|()]")
 OUT, ERR, NOTE = 0, 1, 2
 """Streams; a note is a line of ours between those of the log."""
@@ -85,7 +85,7 @@ class LogText:
     def _add(self, stream: int, text: bytes, time: float) -> int:
         self.latest = max(self.latest, time)
         last = self.blocks[-1] if self.blocks else None
-        ends = array("I", (match.start() for match in NEWLINE.finditer(text)))
+        ends = newlines(text)
         lines = len(ends)
         if last is not None and len(last.text) + len(text) <= SMALL:
             shift, at = len(last.text), len(last.ends)
@@ -121,6 +121,13 @@ class LogText:
             if looked > LOOKED_THROUGH:
                 break
         return None
+
+
+def newlines(text: bytes) -> "array[int]":
+    """Where the newlines are."""
+    ends = array("I", map(add, accumulate(map(len, text.split(b"\n"))), count()))
+    ends.pop()
+    return ends
 
 
 def compiled(text: str) -> re.Pattern[bytes]:

@@ -121,8 +121,7 @@ class JobPage(Page, inherit_bindings=False):
         self.paint()
 
     def _name_it(self) -> None:
-        line = self.shoal.overview.lines.get(self.view.job_id)
-        if line is not None:
+        if (line := self.shoal.overview.lines.get(self.view.job_id)) is not None:
             self.at = Focus(job_id=line.id, job_name=line.name, partition=self.at.partition)
             self.show_header()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
+from textual.widgets import Input
 
 from tui.bindings import ACTING, bindings
 from tui.messages import LinkChanged, OverviewChanged
@@ -112,6 +113,8 @@ class Page(Screen[None], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual asks so
         """Acting is hidden when read-only, grey while offline; screens that do not exist are not offered."""
+        if action in ("filter", "grep"):
+            return not isinstance(self.focused, Input)
         if action in ACTING:
             if self.shoal.options.read_only:
                 return False

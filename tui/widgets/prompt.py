@@ -15,7 +15,6 @@ class Prompt(Horizontal):
 
     DEFAULT_CSS = """
     Prompt { height: 1; display: none; background: $panel; }
-    Prompt.-open { display: block; }
     Prompt Label { width: auto; color: $accent; text-style: bold; padding: 0 0 0 1; }
     Prompt Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
     Prompt Input:focus { border: none; }
@@ -62,8 +61,8 @@ class Prompt(Horizontal):
             typed.value = text
         typed.cursor_position = len(text)
         typed.suggester = SuggestFromList(suggestions, case_sensitive=False) if suggestions else None
-        self.add_class("-open")
-        typed.focus()
+        self.display = True
+        self.screen.set_focus(typed)
 
     def refuse(self, problem: str) -> None:
         """Say what is wrong with the text; empty = nothing."""
@@ -71,7 +70,7 @@ class Prompt(Horizontal):
 
     def close(self) -> None:
         """Hide it, and give the focus back."""
-        self.remove_class("-open")
+        self.display = False
         came_from = self._came_from
         if came_from is not None and getattr(came_from, "is_attached", False):
             self.screen.set_focus(came_from)  # type: ignore[arg-type]

@@ -1,0 +1,82 @@
+"""A program on a real pseudo-terminal: what it writes, what it costs, how soon it answers a key."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+FRAME = b"\x1b[?2026h"
+"""How Textual begins a picture, on terminals that say they can have it whole."""
+ASKED = (b"\x1b[?2026$p", b"\x1b[?2026;1$y")
+
+
+class Terminal:
+    """Starts the program; reads all it writes. Times in seconds, memory in MB."""
+
+    def __init__(self, argv: Sequence[str], environ: Mapping[str, str], size: tuple[int, int] = (120, 40)) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        settings = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environ}
+        settings.pop("NO_COLOR", None)
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            argv, stdin=slave, stdout=slave, stderr=slave, env=settings, start_new_session=True
+        )
+        os.close(slave)
+        self.bytes = 0
+        self.frames = 0
+        self._tail = b""
+
+    def read(self, seconds: float) -> bytes:
+        """All that comes within so many seconds."""
+        until, found = time.monotonic() + seconds, b""
+        while (rest := until - time.monotonic()) > 0:
+            found += self._some(rest)
+        return found
+
+    def until(self, text: bytes, seconds: float = 30.0) -> float:
+        """Seconds until it wrote `text`, control sequences between its letters left out."""
+        begun, seen = time.monotonic(), b""
+        while text not in seen:
+            assert time.monotonic() - begun < seconds, f"never wrote {text!r}: ... {seen[-600:]!r}"
+            seen = (seen + self._some(0.05))[-400_000:]
+        return time.monotonic() - begun
+
+    def _some(self, seconds: float) -> bytes:
+        ready, _, _ = select.select([self.master], [], [], seconds)
+        if not ready:
+            return b""
+        content = os.read(self.master, 65536)
+        self.bytes += len(content)
+        joined = self._tail + content
+        self.frames += joined.count(FRAME)
+        if ASKED[0] in joined:
+            os.write(self.master, ASKED[1])
+        self._tail = joined[-(len(FRAME) - 1) :]
+        return content
+
+    def press(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self.master, keys)
+
+    def cpu(self) -> float:
+        """Seconds of CPU so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> float:
+        """Resident memory now."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1000
+
+    def close(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
