@@ -17,6 +17,7 @@ from orchestrator.contract.walk import (
     MAX_PROBLEMS,
     NULL_CHARACTER,
     TOO_DEEP,
+    TOO_MANY,
     Walk,
     covers,
     fields_of,
@@ -87,7 +88,7 @@ def decode_job(raw: object, *, is_file: bool = False) -> Decoded:
     if raw is None:
         return _refused([Problem(path="", found="no job", allowed="a job", message="empty/nil job")])
     problems = plain_problems(raw)
-    if any(problem.found == TOO_DEEP for problem in problems):
+    if any(problem.found in (TOO_DEEP, TOO_MANY) for problem in problems):
         return _refused(problems)
     walk = Walk(sentences={"Type": 'invalid job type: "{}"'}, unbuilt=UNBUILT)
     own, servers = _split(raw)

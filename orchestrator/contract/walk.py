@@ -7,6 +7,7 @@ import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
@@ -17,10 +18,13 @@ from orchestrator.contract.api import Problem
 from orchestrator.contract.units import INT64, duration, go_bool
 
 MAX_DEPTH = 64
+MAX_VALUES = 100_000
+"""In a document: more take seconds to look through, in which nobody else is served."""
 MAX_PROBLEMS = 100
 """No more are looked for: enough for a person, and no document can make their list long."""
 NULL_CHARACTER = "text with a null character"
 TOO_DEEP = "deeper nesting"
+TOO_MANY = f"more than {MAX_VALUES} values"
 _ABSENT: Any = msgspec.UNSET
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INTEGER = re.compile(r"[+-]?\d{1,20}", re.ASCII)
@@ -37,7 +41,7 @@ def shown(raw: object) -> str:
         case str():
             return repr(raw if len(raw) <= 60 else raw[:57] + "...")
         case int() | float():
-            text = f"{raw:e}" if isinstance(raw, int) and abs(raw) > INT64 else str(raw)
+            text = f"{Decimal(raw):.6e}" if isinstance(raw, int) and abs(raw) > INT64 else str(raw)
             return f"number {text}"
         case list() | tuple():
             return f"a list of {len(raw)}"
@@ -75,13 +79,20 @@ Trail = tuple[Any, str | int] | None
 
 
 def plain_problems(raw: object) -> list[Problem]:
-    """What no document may hold: other types than JSON's, more than 64 levels, numbers beyond 64 bits, broken text."""
+    """What no document may hold: other types than JSON's, numbers beyond 64 bits, broken text.
+
+    More than 64 levels, or too many values, are the only problem told.
+    """
+    values = 0
     problems = [_at(None, fault) for fault in [_fault(raw)] if fault]
     waiting: list[tuple[Any, int, Trail]] = [(raw, 0, None)] if isinstance(raw, list | dict) else []
     while waiting and len(problems) < MAX_PROBLEMS:
         value, depth, trail = waiting.pop()
         if depth >= MAX_DEPTH:
             return [Problem(path=_path(trail), found=TOO_DEEP, allowed=f"at most {MAX_DEPTH} levels")]
+        values += len(value)
+        if values > MAX_VALUES:
+            return [Problem(path="", found=TOO_MANY, allowed=f"at most {MAX_VALUES}")]
         for key, one in enumerate(value) if isinstance(value, list) else value.items():
             if isinstance(value, dict) and (not isinstance(key, str) or _fault(key)):
                 problems.append(_at(trail, (f"key {shown(key)}", "text", "quote it")))
