@@ -122,7 +122,7 @@ def tick(draft: Draft, due: Iterable[Deadline], late_by: float) -> None:
     if late_by > LATE:
         for node in list(draft.nodes()):
             if node.record.connection is Connection.CONNECTED:
-                draft.change_node(node.id).lease_until = after(node.lease_until, late_by)
+                draft.change_node(node.id).lease_until = max(node.lease_until, draft.later(draft.cluster.lease))
     for deadline in due:
         match deadline.kind:
             case Kind.LEASE:

@@ -13,7 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from orchestrator.contract.execution import Cause, ExecutionState
-from orchestrator.contract.job import Backoff, Retry
+from orchestrator.contract.job import Backoff, JobStateType, Retry
+from orchestrator.core.commands import Decision, Reply, Stop
+from orchestrator.core.decide import decide
+from orchestrator.core.draft import Draft
+from orchestrator.errors import CannotStopError
 from tests.helpers.harness import a_job
 from tests.helpers.simulation.faults import WEIGHTS, Faults, begin, play
 from tests.helpers.simulation.seams import replaced
@@ -133,6 +137,15 @@ def pause_orchestrator(world: World) -> None:
     world.orchestrator.process.thaw()
 
 
+def pause_orchestrator_beyond_reach(world: World) -> None:
+    """As before, but nothing waits in its sockets when it goes on: agents have to be given time to try again."""
+    names = [machine.name for machine in world.machines]
+    world.network.cut.update(names)
+    pause_orchestrator(world)
+    passes(world, 0.01)
+    world.network.cut.clear()
+
+
 def step_clock(world: World) -> None:
     world.wall_step += 3600
     passes(world, 15)
@@ -167,8 +180,8 @@ def restart_agents_after_the_end(world: World) -> None:
 
 
 HARMLESS = [
-    restart_agents, restart_orchestrator, restart_in_commit, pause_orchestrator, step_clock, step_clock_and_restart,
-    pause_agents, restart_agents_after_the_end,
+    restart_agents, restart_agents_after_the_end, pause_agents, restart_orchestrator, restart_in_commit,
+    pause_orchestrator, pause_orchestrator_beyond_reach, step_clock, step_clock_and_restart,
 ]  # fmt: skip
 
 
@@ -209,3 +222,27 @@ def test_work_of_a_machine_that_is_gone_is_done_by_another_though_the_orchestrat
     calm.settle()
     lost = [e for e in calm.orchestrator.durable._executions.values() if e.cause is Cause.NODE_LOST]
     assert len(lost) == 2
+
+
+def test_a_refused_command_leaves_nothing_and_harms_no_other_of_its_batch(
+    calm: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half_done(draft: Draft, command: Decision) -> Reply:
+        if isinstance(command, Stop) and command.reason == "half":
+            decide(draft, command)
+            raise CannotStopError(command.job_id, JobStateType.RUNNING)
+        return decide(draft, command)
+
+    (job_id,) = calm.known_jobs()
+    monkeypatch.setattr("orchestrator.reactor.decide", half_done)
+    calm.orchestrator.is_slow = True
+    calm.submit(a_job("keeps a commit busy", count=1))
+    passes(calm, 0.01)
+    calm.ask(Stop(job_id=job_id, reason="half"))
+    calm.submit(a_job("beside it", count=1))
+    calm.orchestrator.is_slow = False
+    calm.settle()
+    states = {versions[1].job.name: versions[1].job.state for versions in calm.orchestrator.durable._jobs.values()}
+    assert {name: state.state_type for name, state in states.items()} == dict.fromkeys(
+        ["calm", "keeps a commit busy", "beside it"], JobStateType.COMPLETED
+    )
