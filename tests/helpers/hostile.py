@@ -95,17 +95,16 @@ class Victim:
             self._connection.close()
             self._connection = None
 
-    def raw(self, sent: bytes, within: float = 3.0) -> bytes:
-        """What comes back for bytes on a connection of their own, until it is closed or nothing comes any more."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=within) as connection:
-            with contextlib.suppress(ConnectionError):
-                connection.sendall(sent)
-                connection.shutdown(socket.SHUT_WR)
-            received = b""
+    def raw(self, sent: bytes, silence: float = 0.2) -> bytes:
+        """What comes back for bytes on a connection of their own, until it is closed or nothing came for a while."""
+        received = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
             with contextlib.suppress(ConnectionError, TimeoutError):
+                connection.sendall(sent)
+                connection.settimeout(silence)
                 while piece := connection.recv(65536):
                     received += piece
-        return received
+            return received
 
     def is_well(self) -> bool:
         """Whether it answers, and its job is as it was."""
