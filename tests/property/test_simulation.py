@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from orchestrator.contract.execution import Cause, ExecutionState
 from orchestrator.contract.job import Backoff, JobStateType, Retry
 from orchestrator.core.commands import Decision, Reply, Stop
+from orchestrator.core.commands import Retry as RetryPartitions
 from orchestrator.core.decide import decide
 from orchestrator.core.draft import Draft
 from orchestrator.errors import CannotStopError
@@ -246,3 +247,15 @@ def test_a_refused_command_leaves_nothing_and_harms_no_other_of_its_batch(
     assert {name: state.state_type for name, state in states.items()} == dict.fromkeys(
         ["calm", "keeps a commit busy", "beside it"], JobStateType.COMPLETED
     )
+
+
+def test_a_whole_job_that_is_retried_is_placed_at_once(calm: World) -> None:
+    calm.submit(a_job("waits", count=2))
+    passes(calm, 1)
+    job_id = calm.job_ids[-1]
+    calm.ask(Stop(job_id=job_id, reason="not now"))
+    passes(calm, 120)
+    assert not any(machine.running() for machine in calm.machines)
+    calm.ask(RetryPartitions(job_id=job_id, partitions=(range(2),)))
+    passes(calm, 1)
+    assert sum(len(machine.running()) for machine in calm.machines) == 2

@@ -21,8 +21,8 @@ from tests.helpers.simulation.orchestrator import Orchestrator
 from tests.helpers.simulation.timeline import Timeline
 
 MB = 10**6
-LONGEST_END = 4000.0
-"""Simulated seconds in which everything has to end once faults have ceased."""
+LEASES_TO_END, SECONDS_TO_END = 20, 120.0
+"""Once faults have ceased, everything has to end in so many leases and simulated seconds; programs may run nine leases."""
 
 
 class World:
@@ -210,11 +210,12 @@ class World:
                 machine.agent.leave()
             else:
                 machine.reboot()
-        end = self.time.now + LONGEST_END
+        longest = LEASES_TO_END * orchestrator.lease + SECONDS_TO_END
+        end = self.time.now + longest
         while not self.is_over():
             self.oracle.step()
             if self.time.now >= end:
-                self.oracle.broken(f"not over {LONGEST_END:.0f} s after the last fault: {self.left()}")
+                self.oracle.broken(f"not over {longest:.0f} s after the last fault: {self.left()}")
             self.time.advance(end)
         self.oracle.step()
         if orchestrator.reactor is not None:
