@@ -215,7 +215,8 @@ class Agent:
             return
         if key not in self._needs:
             self._needs[key] = resources(job.task.resources)
-        held = Held(assignment=assignment, job=job, need=self._needs[key])
+        need = self._needs[key] if assignment.resources is None else resources(assignment.resources)
+        held = Held(assignment=assignment, job=job, need=need)
         self._held[held.id] = held
         if held.id in self._done:
             self._runner.stop(held, Stop(cause=Cause.AGENT, message="this execution was run here before"))
@@ -226,6 +227,10 @@ class Agent:
 
     def _fill(self) -> None:
         """Start what waits, in order, as far as there is room."""
+        self._start_waiting()
+        self.session.tell_backlog(has_backlog=bool(self._backlog))
+
+    def _start_waiting(self) -> None:
         while self._backlog and not self._cleaning and not self._leaving.is_set():
             held = self._backlog[0]
             if held.phase is Phase.BACKLOG:

@@ -35,7 +35,7 @@ class Environment:
             "BACALHAU_JOB_NAME": job.name,
             "BACALHAU_JOB_TYPE": job.type.value,
             "BACALHAU_PARTITION_INDEX": str(assignment.index),
-            "BACALHAU_PARTITION_COUNT": str(job.count),
+            "BACALHAU_PARTITION_COUNT": str(assignment.count or job.count),
             "BACALHAU_ATTEMPT": str(assignment.attempt),
             "BACALHAU_NODE_ID": self._node_id,
         }

@@ -60,7 +60,9 @@ class Watch:
 
 def over_limit(held: Held, at: float, output_limit: int) -> Stop | None:
     """Why an execution has to end `at` seconds after its start, if it has to."""
-    limit = held.job.task.timeouts.execution_timeout
+    limit = held.assignment.execution_timeout
+    if limit is None:
+        limit = held.job.task.timeouts.execution_timeout
     if limit and at >= limit:
         return Stop(cause=Cause.TIMEOUT, message=f"Execution timed out after {format_duration(limit)}")
     return too_much_output(held, output_limit)

@@ -164,6 +164,17 @@ class CannotStopError(OrchestratorError):
             super().__init__(f"job {job} is in terminal state {state} and cannot transition to Stopped")
 
 
+class JobExistsError(OrchestratorError):
+    """A new job names an id that another one has."""
+
+    status = 409
+    code = "ResourceInUse"
+    component = "JobStore"
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"job already exists: {job}")
+
+
 class CannotRerunError(OrchestratorError):
     """The job has not begun yet, so that there is nothing to run again."""
 

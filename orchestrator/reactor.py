@@ -124,7 +124,7 @@ class Reactor:
             now=self.clock.now(),
         )
         for entry in self.cluster.jobs.values():
-            self._logs[entry.id] = ChangeLog(entry.record.job.count, self.commit)
+            self._logs[entry.id] = ChangeLog(entry.record.width, self.commit)
             self._keep_account(entry)
 
     async def carry_out(self, command: Decision) -> Reply:
@@ -287,9 +287,9 @@ class Reactor:
         for job_id in dict.fromkeys([*put.jobs, *changed]):
             entry = cluster.jobs[job_id]
             if job_id in put.whole or job_id not in self._logs:
-                self._logs[job_id] = ChangeLog(entry.record.job.count, self.commit)
+                self._logs[job_id] = ChangeLog(entry.record.width, self.commit)
             else:
-                count = entry.record.job.count
+                count = entry.record.width
                 self._logs[job_id].note(self.commit, (i for i in changed.get(job_id, ()) if i < count))
             self._keep_account(entry)
             self.bells.ring(job_bell(job_id))
@@ -348,6 +348,8 @@ class Reactor:
                     for found in await self.store.find_jobs(job.name, job.namespace):
                         if (found.job.name, found.job.namespace) == (job.name, job.namespace):
                             await self._load(found.job.id)
+                if job.id and job.id not in self.cluster.jobs and await self.store.job(job.id):
+                    await self._load(job.id)
             case (
                 Stop(job_id=job_id)
                 | Retry(job_id=job_id)
@@ -377,7 +379,7 @@ class Reactor:
         if known:
             return known
         self.cluster.add_job(entry)
-        self._logs[job_id] = ChangeLog(record.job.count, self.commit)
+        self._logs[job_id] = ChangeLog(record.width, self.commit)
         self._keep_account(entry)
         return entry
 

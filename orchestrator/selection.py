@@ -95,9 +95,8 @@ async def select(
     store: Store, entry: JobEntry, stopping: Iterable[int], selection: Selection, now: Timestamp
 ) -> list[int]:
     """The partitions of a job that a selection takes, ascending."""
-    job = entry.record.job
     if not selection.terms:
-        return list(range(job.count))
+        return list(range(entry.record.width))
     packed = Selection(terms=tuple(term for term in selection.terms if Selection(terms=(term,)).is_packed))
     halted = frozenset(stopping)
     candidates = likely(entry, packed)
@@ -113,7 +112,7 @@ async def select(
 
 def likely(entry: JobEntry, selection: Selection) -> Sequence[int]:
     """Partitions that a selection may take, without a look at each as a whole: by its indices and states."""
-    candidates: Sequence[int] = range(entry.record.job.count)
+    candidates: Sequence[int] = range(entry.record.width)
     for term in selection.terms:
         match term:
             case Indices():

@@ -10,7 +10,7 @@ from msgspec import field
 
 from orchestrator.contract.execution import Cause, ExecutionState, RunOutput
 from orchestrator.contract.ids import ExecutionId, JobId
-from orchestrator.contract.job import Job, SpecConfig
+from orchestrator.contract.job import Job, ResourcesConfig, SpecConfig
 from orchestrator.contract.node import NodeInfo, Resources
 from orchestrator.contract.spec import Spec
 
@@ -103,7 +103,13 @@ class Assignment(Spec, frozen=True, kw_only=True):
     job_id: JobId
     job_version: int
     index: int
+    count: int = 0
+    """Partitions of the job, where that is not the job's own Count."""
     attempt: int
+    resources: ResourcesConfig | None = None
+    """What it needs, where that is not what the job says."""
+    execution_timeout: int | None = None
+    """Seconds, where that is not what the job says."""
     is_followed: bool = field(default=False, name="Follow")
     """Somebody reads its log now: ship it as it is written."""
 

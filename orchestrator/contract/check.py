@@ -7,7 +7,7 @@ import msgspec
 
 from orchestrator.contract.api import Problem
 from orchestrator.contract.check_task import task_problems
-from orchestrator.contract.job import Constraint, Job, JobType
+from orchestrator.contract.job import Constraint, Job
 from orchestrator.contract.selectors import (
     KEY_RULE,
     OPERATORS,
@@ -56,9 +56,6 @@ def _job_problems(job: Job) -> Iterator[Problem]:
         yield Problem(
             path="Namespace", found=shown(job.namespace), allowed=_NAME_RULE, message="job must be in a namespace"
         )
-    if job.type is not JobType.BATCH:
-        message = f"{job.type} jobs are not built yet: only batch jobs run"
-        yield Problem(path="Type", found=shown(job.type.value), allowed="batch", message=message)
     if " " in job.id or "\0" in job.id:
         message = f"job ID contains a {'space' if ' ' in job.id else 'null character'}"
         yield Problem(path="ID", found=shown(job.id), allowed="text without blanks", message=message)

@@ -22,6 +22,12 @@ class JobType(enum.StrEnum):
     DAEMON = "daemon"
 
 
+PINNED = frozenset({JobType.OPS, JobType.DAEMON})
+"""Types with one partition for each matching node, that runs there and nowhere else."""
+ENDLESS = frozenset({JobType.SERVICE, JobType.DAEMON})
+"""Types whose partitions never complete: whatever ends is begun again."""
+
+
 class JobStateType(enum.StrEnum):
     """Where a job stands."""
 
@@ -76,6 +82,15 @@ class ResourcesConfig(Spec, frozen=True, kw_only=True):
     memory: str = ""
     disk: str = ""
     gpu: str = ""
+
+    def changed_by(self, other: "ResourcesConfig") -> "ResourcesConfig":
+        """What `other` asks, and this where it asks nothing."""
+        return ResourcesConfig(
+            cpu=other.cpu or self.cpu,
+            memory=other.memory or self.memory,
+            disk=other.disk or self.disk,
+            gpu=other.gpu or self.gpu,
+        )
 
 
 class Port(Spec, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ Only `Draft.put` changes it, after a commit. A settled job may be here too, load
 """
 
 import enum
+import itertools
 from array import array
 from collections.abc import Iterable, Iterator
 
@@ -12,10 +13,12 @@ import msgspec
 from orchestrator.contract.decode import resources
 from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId, Timestamp
+from orchestrator.contract.job import PINNED, Job
 from orchestrator.contract.node import Connection, Membership, NodeInfo, Resources
 from orchestrator.contract.partitions import NO_NODE, SETTLED, STOPPING, PartitionState
+from orchestrator.contract.selection import parse_ranges
 from orchestrator.core.deadlines import Deadlines
-from orchestrator.core.model import NEVER, ExecutionRecord, JobRecord, NodeRecord, PartitionRecord
+from orchestrator.core.model import NEVER, ExecutionRecord, JobRecord, NodeRecord, Override, PartitionRecord
 
 ACTIVE = (PartitionState.ASSIGNED, PartitionState.RUNNING, PartitionState.PUBLISHING)
 HUNGRY = (PartitionState.WAITING, PartitionState.RETRYING)
@@ -59,10 +62,10 @@ class JobEntry:
     """The current version of a job: its record and one slot an array for each of its partitions."""
 
     def __init__(self, record: JobRecord, next_seq: int = 1) -> None:
-        count = record.job.count
+        count = record.width
         self.record = record
         self.next_seq = next_seq
-        self.need: Resources = resources(record.job.task.resources)
+        self.need = need_of(record.job, None)
         self.states = bytearray([record.untouched]) * count
         self.has_record = bytearray(count)
         """1 for partitions with a record in the store; the others all stand where `record.untouched` says."""
@@ -77,6 +80,8 @@ class JobEntry:
         """Executions of this version that have not ended, by partition."""
         self.due: dict[int, Timestamp] = {}
         """Partitions that may not be placed before a time."""
+        self.overrides = overrides_of(record)
+        """Partitions that a retry asked something different for."""
         self.first_waiting = 0
         """No partition below this index waits."""
         self.mean_run = 0.0
@@ -95,6 +100,21 @@ class JobEntry:
     def is_settled(self) -> bool:
         """Whether nothing can happen to it by itself any more."""
         return self.record.job.state.state_type.is_terminal and not self.live
+
+    def take(self, record: JobRecord) -> None:
+        """Replace the record, with room for partitions that it has more."""
+        known, self.record = self.record, record
+        more = record.width - len(self.states)
+        if more > 0:
+            self.states.extend([record.untouched] * more)
+            self.has_record.extend(bytes(more))
+            self.attempts.extend([0] * more)
+            self.billed.extend(bytes(more))
+            self.lost.extend([0] * more)
+            self.nodes.extend([NO_NODE] * more)
+            self.counts[record.untouched] += more
+        if record.overrides != known.overrides:
+            self.overrides = overrides_of(record)
 
     @property
     def untouched_count(self) -> int:
@@ -176,6 +196,26 @@ class JobEntry:
             return len(self.node_ids) - 1
 
 
+def overrides_of(record: JobRecord) -> dict[int, Override]:
+    """What is overridden, by partition."""
+    found: dict[int, Override] = {}
+    for overridden in record.overrides:
+        for index in itertools.chain.from_iterable(parse_ranges(overridden.partitions)):
+            if overridden.override is None:
+                found.pop(index, None)
+            else:
+                found[index] = overridden.override
+    return found
+
+
+def need_of(job: Job, override: Override | None) -> Resources:
+    """What an execution of a job needs."""
+    said = job.task.resources
+    if override is None or override.resources is None:
+        return resources(said)
+    return resources(said.changed_by(override.resources))
+
+
 class NodeEntry(msgspec.Struct, kw_only=True):
     """A node with what is only kept in memory: its lease, and what its last sync said."""
 
@@ -251,6 +291,8 @@ class Cluster:
         """(namespace, name) of the jobs here."""
         self.hungry: set[JobId] = set()
         """Jobs with a partition that waits, backoffs included."""
+        self.following: set[JobId] = set()
+        """Jobs that have not ended and have a partition for each matching node."""
         self.deadlines = Deadlines()
         self.ignored_reports = 0
         """Reports that made no sense: of unknown or foreign executions, or going back."""
@@ -268,9 +310,15 @@ class Cluster:
         job = self.jobs.pop(job_id).record.job
         del self.names[job.namespace, job.name]
         self.hungry.discard(job_id)
+        self.following.discard(job_id)
 
     def note_waiting(self, entry: JobEntry) -> None:
-        """Keep the index of hungry jobs right after `entry` changed."""
+        """Keep the indices of jobs right after `entry` changed."""
+        job = entry.record.job
+        if job.type in PINNED and not job.state.state_type.is_terminal:
+            self.following.add(entry.id)
+        else:
+            self.following.discard(entry.id)
         waits = any(entry.counts[state] for state in HUNGRY)
         if waits and not entry.record.job.state.state_type.is_terminal:
             self.hungry.add(entry.id)
@@ -289,7 +337,7 @@ class Cluster:
         """Assert what always holds: counts, indices and cross references."""
         for entry in self.jobs.values():
             job = entry.record.job
-            assert len(entry.states) == job.count
+            assert len(entry.states) == entry.record.width
             assert entry.counts == [entry.states.count(state) for state in PartitionState], "counts are not a recount"
             for index, execution in entry.live.items():
                 record = self.executions[execution]
@@ -301,8 +349,8 @@ class Cluster:
                 assert not active, "a job has ended while a partition is active"
                 assert entry.id not in self.hungry
             else:
-                unsettled = job.count - sum(entry.counts[state] for state in SETTLED)
-                assert unsettled, "every partition is settled, yet the job has not ended"
+                unsettled = entry.record.width - sum(entry.counts[state] for state in SETTLED)
+                assert unsettled or not entry.record.width, "every partition is settled, yet the job has not ended"
                 assert (entry.id in self.hungry) == any(entry.counts[state] for state in HUNGRY)
             assert all(state not in HUNGRY for state in entry.states[: entry.first_waiting])
         for held in self.executions.values():

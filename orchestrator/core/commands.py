@@ -9,6 +9,7 @@ from orchestrator.contract.agent import SyncRequest
 from orchestrator.contract.ids import JobId, NodeId
 from orchestrator.contract.job import Job
 from orchestrator.core.deadlines import Deadline
+from orchestrator.core.model import Override
 
 NewId: TypeAlias = Callable[[], str]
 """Gives a new UUID at every call."""
@@ -48,6 +49,8 @@ class Retry(Command, frozen=True, kw_only=True):
     job_id: JobId
     partitions: tuple[range, ...]
     include_completed: bool = False
+    override: Override | None = None
+    """What shall be different for them; None = as the job says."""
     is_dry_run: bool = False
 
 
@@ -139,7 +142,7 @@ class Tick(Command, frozen=True, kw_only=True):
 
     due: tuple[Deadline, ...]
     late_by: float = 0.0
-    """Seconds that the process was not running when it should have: leases are extended by it before they are judged."""
+    """Seconds that the process was not running when it should have: if many, leases begin anew before they are judged."""
 
 
 Decision: TypeAlias = (

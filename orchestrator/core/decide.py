@@ -7,8 +7,9 @@ from msgspec.structs import replace
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.history import Topic
 from orchestrator.contract.ids import ExecutionId, JobId
-from orchestrator.contract.job import Job, JobState, JobStateType
+from orchestrator.contract.job import PINNED, Job, JobState, JobStateType
 from orchestrator.contract.partitions import SETTLED, PartitionState
+from orchestrator.contract.selection import format_ranges
 from orchestrator.core import membership, nodes
 from orchestrator.core.commands import (
     Acted,
@@ -33,10 +34,11 @@ from orchestrator.core.commands import (
 )
 from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.draft import Draft
-from orchestrator.core.model import NEVER, JobRecord
-from orchestrator.core.reconcile.batch import ask_to_stop, evaluate, stop_everything
+from orchestrator.core.model import NEVER, JobRecord, Overridden, Override
+from orchestrator.core.reconcile.batch import ask_to_stop, stop_everything
+from orchestrator.core.reconcile.by_type import evaluate, follow_nodes, matching
 from orchestrator.core.schedule import schedule
-from orchestrator.errors import CannotRerunError, CannotStopError, JobEndedError, NoChangesError
+from orchestrator.errors import CannotRerunError, CannotStopError, JobEndedError, JobExistsError, NoChangesError
 
 RESERVED_META = "bacalhau.org/"
 NOT_BEGUN = (JobStateType.UNDEFINED, JobStateType.PENDING, JobStateType.QUEUED)
@@ -75,6 +77,8 @@ def decide(draft: Draft, command: Decision) -> Reply:
 
 def conclude(draft: Draft) -> None:
     """End a batch: evaluate each touched job once, then place what waits."""
+    if draft.has_node_changes:
+        follow_nodes(draft)
     for job_id in list(draft.touched):
         evaluate(draft, job_id)
     schedule(draft)
@@ -95,6 +99,8 @@ def submit(draft: Draft, command: Submit) -> Submitted:
 def begin(draft: Draft, wanted: Job) -> Submitted:
     """A job that was not known."""
     job_id = wanted.id or JobId(f"j-{draft.new_id()}")
+    if draft.known_job(job_id):
+        raise JobExistsError(job_id)
     job = replace(
         wanted,
         id=job_id,
@@ -106,7 +112,7 @@ def begin(draft: Draft, wanted: Job) -> Submitted:
         create_time=draft.now,
         modify_time=draft.now,
     )
-    draft.begin_version(JobRecord(job=job, began=draft.now))
+    draft.begin_version(record_of(draft, job))
     draft.tell(job_id, Topic.SUBMISSION, "Job submitted")
     return begun(draft, job)
 
@@ -136,9 +142,14 @@ def update(draft: Draft, old: Job, wanted: Job, message: str, told: str, reason:
         create_time=old.create_time,
         modify_time=draft.now,
     )
-    draft.begin_version(JobRecord(job=job, began=draft.now))
+    draft.begin_version(record_of(draft, job))
     draft.tell(job.id, Topic.SUBMISSION, told, {"Reason": reason} if reason else None)
     return begun(draft, job)
+
+
+def record_of(draft: Draft, job: Job) -> JobRecord:
+    """The record of a version that begins."""
+    return JobRecord(job=job, began=draft.now, targets=matching(draft, job) if job.type in PINNED else ())
 
 
 def begun(draft: Draft, job: Job) -> Submitted:
@@ -250,6 +261,7 @@ def retry(draft: Draft, command: Retry) -> Acted:
     if record.job.state.state_type.is_terminal:
         draft.set_job(replace(draft.job(job_id), queued_since=NEVER, hopeless_since=NEVER, was_placed=False))
         draft.turn_job(job_id, JobStateType.PENDING, "Job retry requested")
+    override_partitions(draft, job_id, [index for index, _ in taken], command.override)
     untouched = [index for index, _ in taken if draft.is_untouched(job_id, index)]
     if untouched and len(untouched) == draft.untouched_count(job_id):
         draft.set_untouched(job_id, PartitionState.WAITING)
@@ -263,6 +275,16 @@ def retry(draft: Draft, command: Retry) -> Acted:
         draft.set_row(fresh)
     draft.tell(job_id, Topic.SUBMISSION, f"Job retry requested for {count_of(len(taken))}")
     return acted(taken, draft.touch(job_id))
+
+
+def override_partitions(draft: Draft, job_id: JobId, indices: list[int], override: Override | None) -> None:
+    """Have partitions run with `override` from now on; without one, as the job says again."""
+    record = draft.job(job_id)
+    if override is None and not record.overrides:
+        return
+    kept = record.overrides if len(indices) < record.width else ()
+    changed = Overridden(partitions=format_ranges(indices), override=override)
+    draft.set_job(replace(record, overrides=(*kept, changed) if override or kept else ()))
 
 
 def stop_partitions(draft: Draft, command: StopPartitions) -> Acted:
@@ -290,7 +312,7 @@ def stop_partitions(draft: Draft, command: StopPartitions) -> Acted:
 
 def states(draft: Draft, job_id: JobId, ranges: Iterable[range]) -> Iterator[tuple[int, PartitionState]]:
     """Partitions of some ranges that exist, with their states."""
-    count = draft.job(job_id).job.count
+    count = draft.job(job_id).width
     for piece in ranges:
         for index in range(max(0, piece.start), min(count, piece.stop)):
             yield index, draft.state(job_id, index)

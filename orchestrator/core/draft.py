@@ -12,7 +12,7 @@ from orchestrator.contract.history import Level
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId, Timestamp, after
 from orchestrator.contract.job import JobStateType
 from orchestrator.contract.node import Resources
-from orchestrator.contract.partitions import SETTLED, PartitionState
+from orchestrator.contract.partitions import PartitionState
 from orchestrator.core.cluster import ACTIVE, HUNGRY, Cluster, JobEntry, NodeEntry
 from orchestrator.core.commands import NewId
 from orchestrator.core.deadlines import Deadline, Kind
@@ -109,8 +109,11 @@ class Draft:
     def untouched_count(self, job_id: JobId) -> int:
         """Number of partitions without a record."""
         entry = self.entry(job_id)
-        return entry.untouched_count - sum(
-            1 for index in self.overlay.rows.get(job_id, {}) if not entry.has_record[index]
+        new = self.job(job_id).width - len(entry.states)
+        return (
+            entry.untouched_count
+            + new
+            - sum(1 for index in self.overlay.rows.get(job_id, {}) if not entry.has_record[index])
         )
 
     def is_untouched(self, job_id: JobId, index: int) -> bool:
@@ -158,16 +161,6 @@ class Draft:
     def live_execution(self, execution_id: ExecutionId) -> ExecutionRecord:
         """An execution that is known to exist. Raises KeyError."""
         return self.overlay.executions.get(execution_id) or self.cluster.executions[execution_id]
-
-    def unsettled_with_record(self, job_id: JobId) -> list[int]:
-        """Partitions with a record that are not settled."""
-        entry, rows = self.entry(job_id), self.overlay.rows.get(job_id, {})
-        stored = [
-            index
-            for index, known in enumerate(entry.has_record)
-            if known and index not in rows and entry.states[index] not in SETTLED
-        ]
-        return stored + [index for index, row in rows.items() if row.state not in SETTLED]
 
     def later(self, seconds: float) -> Timestamp:
         """The time `seconds` from now."""
@@ -274,6 +267,16 @@ class Draft:
         self.overlay.write(self.overlay.counts, job_id, tuple(counts))
         self.set_job(replace(record, untouched=state))
         self.overlay.write(self.overlay.untouched, job_id, state)
+        self.is_unfinished = True
+
+    def widen(self, job_id: JobId, targets: tuple[NodeId, ...]) -> None:
+        """Add a waiting partition for each of these nodes; they are placed from the next batch on."""
+        record = self.job(job_id)
+        counts = list(self.counts(job_id))
+        counts[record.untouched] += len(targets)
+        self.overlay.write(self.overlay.counts, job_id, tuple(counts))
+        self.set_job(replace(record, targets=record.targets + targets))
+        self.overlay.write(self.overlay.wider, job_id, None)
         self.is_unfinished = True
 
     def set_execution(self, execution: ExecutionRecord) -> None:

@@ -9,7 +9,7 @@ from orchestrator.contract.agent import LogTail
 from orchestrator.contract.execution import Cause, DesiredState, ExecutionState, RunOutput
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId, Timestamp
-from orchestrator.contract.job import Job, SpecConfig
+from orchestrator.contract.job import PINNED, Job, ResourcesConfig, SpecConfig
 from orchestrator.contract.node import Connection, Membership, NodeInfo
 from orchestrator.contract.partitions import PartitionState
 
@@ -19,6 +19,27 @@ NEVER = Timestamp(0)
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of all records. Names are kept as they are: records are the store's, not the wire's."""
+
+
+class Override(Record, frozen=True, kw_only=True):
+    """What a retry asked to be different for some partitions."""
+
+    resources: ResourcesConfig | None = None
+    """Empty fields are the job's."""
+    timeout: int | None = None
+    """ExecutionTimeout, seconds."""
+    avoid: tuple[NodeId, ...] = ()
+    """Nodes that they are not placed on."""
+    max_attempts: int | None = None
+
+
+class Overridden(Record, frozen=True, kw_only=True):
+    """Which partitions an override is for. Of several that name a partition the last one counts."""
+
+    partitions: str
+    """As ranges: `3-9,12`."""
+    override: Override | None
+    """None = they are as the job says again."""
 
 
 class JobRecord(Record, frozen=True, kw_only=True):
@@ -35,10 +56,18 @@ class JobRecord(Record, frozen=True, kw_only=True):
     """Whether an execution of this version was placed. From then on only the job's own QueueTimeout ends its waiting."""
     untouched: PartitionState = PartitionState.WAITING
     """Where partitions without a record of their own stand: waiting, or stopped with the job."""
+    targets: tuple[NodeId, ...] = ()
+    """Of ops and daemon jobs: the node that each partition belongs to."""
+    overrides: tuple[Overridden, ...] = ()
     is_suspended: bool = False
     """Nothing of it is placed."""
     first_failure: str = ""
     """The first partition that ran out of attempts, and the task's own error, for the job's message."""
+
+    @property
+    def width(self) -> int:
+        """Number of partitions."""
+        return len(self.targets) if self.job.type in PINNED else self.job.count
 
 
 class PartitionRecord(Record, frozen=True, kw_only=True):
@@ -73,6 +102,7 @@ class ExecutionRecord(Record, frozen=True, kw_only=True):
     attempt: int
     node_id: NodeId
     evaluation_id: str
+    override: Override | None = None
     session: str
     """The session of the node's agent that it was assigned in. An agent of a later one that does not name it has lost it."""
     desired: DesiredState = DesiredState.PENDING

@@ -9,12 +9,13 @@ from orchestrator.contract.agent import End, Report, SyncRequest
 from orchestrator.contract.execution import Cause, DesiredState, ExecutionState
 from orchestrator.contract.history import Topic
 from orchestrator.contract.ids import after
+from orchestrator.contract.job import ENDLESS
 from orchestrator.contract.partitions import PartitionState
 from orchestrator.core.cluster import ACTIVE, NodeEntry
 from orchestrator.core.draft import Draft
 from orchestrator.core.lifecycle import NEXT_OF_EXECUTION, advance
 from orchestrator.core.model import NEVER, ExecutionRecord, TailRecord
-from orchestrator.core.reconcile import batch
+from orchestrator.core.reconcile import batch, by_type
 
 PARTITION_OF = {
     ExecutionState.RUNNING: PartitionState.RUNNING,
@@ -102,8 +103,10 @@ def finish(draft: Draft, execution: ExecutionRecord, state: ExecutionState, end:
     """
     is_current = draft.live(execution.job_id, execution.index) == execution.id
     is_success = state is ExecutionState.COMPLETED and end.cause is None
-    cause = end.cause
-    message = end.message
+    cause, message = end.cause, end.message
+    if is_success and is_current and draft.job(execution.job_id).job.type in ENDLESS:
+        is_success, state, cause = False, ExecutionState.FAILED, Cause.EXIT
+        message = "execution completed unexpectedly"
     if is_success and not (is_current and accepts(draft, execution)):
         state, cause, message = ExecutionState.CANCELLED, Cause.SUPERSEDED, "its partition needs no further success"
     elif not is_success:
@@ -136,7 +139,7 @@ def finish(draft: Draft, execution: ExecutionRecord, state: ExecutionState, end:
         if state is ExecutionState.COMPLETED:
             batch.after_success(draft, ended)
         elif cause is not None:
-            batch.after_failure(draft, ended, cause, had_begun=had_begun)
+            by_type.after_failure(draft, ended, cause, had_begun=had_begun)
         if end.run_seconds is not None:
             draft.note_run(ended.job_id, end.run_seconds)
     draft.touch(ended.job_id)

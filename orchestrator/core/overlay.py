@@ -44,6 +44,8 @@ class Overlay:
         self.seqs: dict[JobId, int] = {}
         self.live: dict[JobId, dict[int, ExecutionId | None]] = {}
         self.untouched: dict[JobId, PartitionState] = {}
+        self.wider: dict[JobId, None] = {}
+        """Jobs that have more partitions than before."""
         self.means: dict[JobId, float] = {}
         self.passed_over: dict[JobId, Timestamp] = {}
         self.executions: dict[ExecutionId, ExecutionRecord] = {}

@@ -9,12 +9,16 @@ from orchestrator.contract.selectors import constraint_matches, is_preference
 from orchestrator.core.cluster import JobEntry, NodeEntry, NoRoom, Refusal
 
 
-def refusal(entry: JobEntry, node: NodeEntry, free: Resources) -> Refusal | None:
-    """Why `node`, with `free` left, does not take a partition of the job now; None = it does."""
+def refusal(entry: JobEntry, node: NodeEntry, free: Resources, need: Resources | None = None) -> Refusal | None:
+    """Why `node`, with `free` left, does not take a partition of the job now; None = it does.
+
+    `need` is that of a partition with an override, None = the job's.
+    """
     record = node.record
     if record.membership is not Membership.APPROVED:
         return Refusal(NoRoom.NOT_APPROVED, f"is {record.membership.lower()}, not approved")
-    lasting = mismatch(entry, node)
+    lasting = mismatch(entry, node) if need is None else judge(entry.record.job, need, record.info)
+    need = need or entry.need
     if record.connection is not Connection.CONNECTED:
         return lasting or Refusal(NoRoom.DISCONNECTED, f"is disconnected: {record.last_error or 'not heard of yet'}")
     if lasting:
@@ -24,8 +28,8 @@ def refusal(entry: JobEntry, node: NodeEntry, free: Resources) -> Refusal | None
         return Refusal(NoRoom.DRAINING, f"is being drained{why}")
     if node.reserved_for not in ("", entry.id):
         return Refusal(NoRoom.RESERVED, f"is kept free for job {node.reserved_for}, which has waited longer")
-    if not free.holds(entry.need):
-        return Refusal(NoRoom.BUSY, shortage(entry.need, free, "free"))
+    if not free.holds(need):
+        return Refusal(NoRoom.BUSY, shortage(need, free, "free"))
     return None
 
 

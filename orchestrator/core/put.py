@@ -48,7 +48,7 @@ def put(cluster: Cluster, overlay: Overlay) -> Put:
         cluster.jobs[job_id] = entry
     cluster.names |= overlay.names
     for job_id, record in overlay.jobs.items():
-        cluster.jobs[job_id].record = record
+        cluster.jobs[job_id].take(record)
     changed = changed_jobs(overlay)
     for job_id in changed:
         put_job(cluster, overlay, cluster.jobs[job_id])
@@ -57,7 +57,7 @@ def put(cluster: Cluster, overlay: Overlay) -> Put:
     cluster.ignored_reports += overlay.ignored
     return Put(
         jobs=changed,
-        whole=frozenset(overlay.entries) | frozenset(overlay.untouched),
+        whole=frozenset(overlay.entries) | frozenset(overlay.untouched) | frozenset(overlay.wider),
         rows={job_id: list(rows) for job_id, rows in overlay.rows.items()},
         executions=list(overlay.executions.values()),
         nodes=list(overlay.nodes),

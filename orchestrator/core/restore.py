@@ -1,10 +1,9 @@
 """The cluster of a snapshot: what a restarted orchestrator goes on with. Nothing is run again because of a restart."""
 
-from orchestrator.contract.decode import resources
 from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.ids import JobId, NodeId, Timestamp, after
 from orchestrator.contract.node import Connection
-from orchestrator.core.cluster import Cluster, JobEntry, NodeEntry
+from orchestrator.core.cluster import Cluster, JobEntry, NodeEntry, need_of
 from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.model import JobRecord, Snapshot
 
@@ -38,7 +37,7 @@ def restore(
     for execution in snapshot.executions:
         version = versions[execution.job_id, execution.job_version]
         cluster.executions[execution.id] = execution
-        cluster.nodes[execution.node_id].live[execution.id] = resources(version.job.task.resources)
+        cluster.nodes[execution.node_id].live[execution.id] = need_of(version.job, execution.override)
         entry = cluster.jobs[execution.job_id]
         if entry.record.job.version == execution.job_version:
             entry.live[execution.index] = execution.id

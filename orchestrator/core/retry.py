@@ -4,7 +4,7 @@ import msgspec
 
 from orchestrator.contract.execution import Cause, Payer
 from orchestrator.contract.ids import Timestamp, after
-from orchestrator.contract.job import Retry
+from orchestrator.contract.job import Backoff, Retry
 
 FINAL = frozenset({Cause.IMAGE})
 """Causes that no further attempt can mend."""
@@ -40,15 +40,18 @@ def next_attempt(
         return GiveUp(f"out of attempts: {billed} of {policy.max_attempts}")
     if lost > policy.max_lost:
         return GiveUp(f"lost too often: {lost} times, MaxLost is {policy.max_lost}")
-    if cause in IMMEDIATE:
-        return RetryAt(failed_at)
-    backoff = policy.backoff
     failures = billed if cause.payer is Payer.TASK else lost
-    wait = backoff.initial * backoff.factor ** min(max(failures - 1, 0), 64)
-    wait = min(backoff.max, wait)
+    return RetryAt(next_due(policy.backoff, failures, cause, failed_at, seed))
+
+
+def next_due(backoff: Backoff, failures: int, cause: Cause, failed_at: Timestamp, seed: int) -> Timestamp:
+    """When a partition may be placed again after so many failures of one payer; the formula is that of `next_attempt`."""
+    if cause in IMMEDIATE:
+        return failed_at
+    wait = min(backoff.max, backoff.initial * backoff.factor ** min(max(failures - 1, 0), 64))
     if backoff.jitter:
         wait *= 0.5 + fraction(seed) / 2
-    return RetryAt(after(failed_at, wait))
+    return after(failed_at, wait)
 
 
 def fraction(seed: int) -> float:

@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from orchestrator.contract.history import Topic
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId, after
 from orchestrator.contract.job import JobStateType
+from orchestrator.contract.node import Resources
 from orchestrator.contract.partitions import PartitionState
 from orchestrator.contract.selectors import constraint_matches, is_preference
-from orchestrator.core.cluster import JobEntry, NodeEntry
+from orchestrator.core.cluster import JobEntry, NodeEntry, need_of, overrides_of
 from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.draft import Draft
-from orchestrator.core.model import NEVER, ExecutionRecord, PartitionRecord
+from orchestrator.core.model import NEVER, ExecutionRecord, Override, PartitionRecord
 from orchestrator.core.placement import load, mismatch, refusal, slots
 from orchestrator.core.queueing import judge_queue
 
@@ -49,6 +50,8 @@ class Turn:
         self.rooms = rooms
         self.partitions: Iterator[PartitionRecord] = draft.placeable(entry.id)
         self.placed = 0
+        record = draft.job(entry.id)
+        self.overrides = entry.overrides if record.overrides == entry.record.overrides else overrides_of(record)
         self.mean_run = draft.mean_run(entry.id)
         self.wishes = [c for c in draft.job(entry.id).job.constraints if is_preference(c)]
         self._heap: list[tuple[tuple[int, int, float], NodeId]] | None = None
@@ -92,6 +95,22 @@ class Turn:
                 heapq.heappush(self.heap, second if second[0][0] else best)
                 best = best if second[0][0] else second
         return self.rooms[best[1]]
+
+    def find(self, need: Resources, override: Override | None, target: NodeId | None, avoided: NodeId) -> Room | None:
+        """The emptiest node with room for a partition that is not like the job's others: with its own need, its own node."""
+        never = override.avoid if override else ()
+        rooms = [
+            room
+            for node_id, room in self.rooms.items()
+            if target in (None, node_id)
+            and node_id not in never
+            and not refusal(self.entry, room.node, room.free, need)
+        ]
+        return min(
+            rooms,
+            key=lambda room: (room.node.id == avoided, load(room.node.capacity, room.free), room.node.id),
+            default=None,
+        )
 
     def pop(self) -> tuple[tuple[int, int, float], NodeId] | None:
         """Take the best node off the heap; ranks that went stale are mended on the way."""
@@ -161,22 +180,32 @@ def order(draft: Draft, job_id: JobId) -> tuple[int, int, int, JobId]:
 
 def place_next(draft: Draft, turn: Turn) -> bool:
     """Place the job's next partition; False = it has none, or there is no room."""
-    if not turn.heap:
+    record = draft.job(turn.entry.id)
+    is_choosy = bool(record.targets or record.overrides)
+    if not is_choosy and not turn.heap:
         return False
-    row = next(turn.partitions, None)
-    if row is None:
-        return False
-    room = turn.choose(row.last_node if row.state is PartitionState.RETRYING else NodeId(""))
-    if room is None:
-        return False
-    assign(draft, turn, row, room)
-    turn.put_back(room)
-    return True
+    for row in turn.partitions:
+        override = turn.overrides.get(row.index)
+        avoided = row.last_node if row.state is PartitionState.RETRYING else NodeId("")
+        if override or record.targets:
+            need = need_of(record.job, override) if override else turn.entry.need
+            room = turn.find(need, override, record.targets[row.index] if record.targets else None, avoided)
+        else:
+            need = turn.entry.need
+            room = turn.choose(avoided)
+        if room is not None:
+            assign(draft, turn, row, room, override, need)
+            turn.put_back(room)
+            return True
+        if not is_choosy:
+            return False  # what does not fit now fits none of the others
+    return False
 
 
-def assign(draft: Draft, turn: Turn, row: PartitionRecord, room: Room) -> None:
+def assign(
+    draft: Draft, turn: Turn, row: PartitionRecord, room: Room, override: Override | None, need: Resources
+) -> None:
     """Give a partition its next execution on a node."""
-    need = turn.entry.need
     is_backlog = not room.free.holds(need)
     if is_backlog:
         room.backlog += 1
@@ -193,6 +222,7 @@ def assign(draft: Draft, turn: Turn, row: PartitionRecord, room: Room) -> None:
         attempt=row.attempts + 1,
         node_id=node.id,
         evaluation_id=draft.touch(row.job_id),
+        override=override,
         session=node.record.session,
         created=draft.now,
         modified=draft.now,

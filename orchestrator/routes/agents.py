@@ -17,7 +17,7 @@ from orchestrator.contract.ids import ExecutionId, JobId, NodeId
 from orchestrator.contract.job import Job, SpecConfig
 from orchestrator.core.cluster import NodeEntry
 from orchestrator.core.commands import Sync
-from orchestrator.core.model import ExecutionRecord
+from orchestrator.core.model import ExecutionRecord, JobRecord, Override
 from orchestrator.errors import (
     ExecutionNotFoundError,
     InvalidRequestError,
@@ -117,19 +117,11 @@ def response_of(backend: Backend, node_id: NodeId, seen: SyncRequest) -> SyncRes
         execution = cluster.executions[execution_id]
         if execution.desired is DesiredState.STOPPED:
             continue
-        assignments.append(
-            Assignment(
-                execution_id=execution.id,
-                job_id=execution.job_id,
-                job_version=execution.job_version,
-                index=execution.index,
-                attempt=execution.attempt,
-                is_followed=backend.logbook.is_followed(execution.id),
-            )
-        )
+        record = cluster.jobs[execution.job_id].record
+        assignments.append(assignment_of(execution, record, is_followed=backend.logbook.is_followed(execution.id)))
         key = (execution.job_id, execution.job_version)
         if key not in held and key not in jobs:
-            jobs[key] = cluster.jobs[execution.job_id].record.job
+            jobs[key] = record.job
     backend.answered[node_id] = (seen.session, backend.reactor.turn(node_id))
     return SyncResponse(
         cluster_id=cluster.id,
@@ -139,6 +131,23 @@ def response_of(backend: Backend, node_id: NodeId, seen: SyncRequest) -> SyncRes
         fence_seconds=cluster.fence,
         assignments=tuple(assignments),
         jobs=tuple(jobs.values()),
+    )
+
+
+def assignment_of(execution: ExecutionRecord, record: JobRecord, *, is_followed: bool) -> Assignment:
+    """What a node is told of an execution that it should run."""
+    override = execution.override or Override()
+    said = record.job.task.resources
+    return Assignment(
+        execution_id=execution.id,
+        job_id=execution.job_id,
+        job_version=execution.job_version,
+        index=execution.index,
+        count=record.width if record.targets else 0,
+        attempt=execution.attempt,
+        resources=said.changed_by(override.resources) if override.resources else None,
+        execution_timeout=override.timeout,
+        is_followed=is_followed,
     )
 
 

@@ -94,7 +94,7 @@ class Backend:
         """Partitions by state of a job that has ended and is not in memory."""
         rows = await self.reactor.store.partitions(record.job.id, record.job.version)
         counts = Counter(row.state.name.capitalize() for row in rows)
-        untouched = record.job.count - len(rows)
+        untouched = record.width - len(rows)
         if untouched:
             counts[record.untouched.name.capitalize()] += untouched
         return dict(counts)

@@ -99,7 +99,7 @@ def grid_of(backend: Backend, entry: JobEntry) -> Grid:
         cursor=backend.cursor(),
         job_id=job.id,
         job_version=job.version,
-        count=job.count,
+        count=entry.record.width,
         states=entry.packed_states(stopping),
         attempts=saturated(entry.attempts),
         nodes=little_endian(entry.nodes),
@@ -163,7 +163,7 @@ async def attempts_of(backend: Backend, entry: JobEntry, index: int) -> list[Exe
 
 def check_index(entry: JobEntry, index: int) -> None:
     """Raises PartitionNotFoundError for a partition that the job does not have."""
-    count = entry.record.job.count
+    count = entry.record.width
     if not 0 <= index < count:
         raise PartitionNotFoundError(entry.id, index, count)
 

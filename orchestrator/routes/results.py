@@ -41,7 +41,7 @@ async def get_result(
     entry = await backend.reactor.entry(job_id, query(request.query_params, ResultQuery).namespace)
     found = FILE.fullmatch(file)
     if found is None:
-        message = f"result not found: {file}; there are 0.tar.gz to {entry.record.job.count - 1}.tar.gz"
+        message = f"result not found: {file}; there are 0.tar.gz to {entry.record.width - 1}.tar.gz"
         raise ResultNotFoundError(message)
     index = int(found[1])
     accepted = accepted_of(entry, index, await attempts_of(backend, entry, index))

@@ -25,7 +25,7 @@ from orchestrator.contract.job import (
     TimeoutConfig,
 )
 from orchestrator.contract.node import BuildVersion, ComputeNodeInfo, NodeInfo, Resources
-from orchestrator.core.cluster import Cluster
+from orchestrator.core.cluster import Cluster, JobEntry, NodeEntry, need_of
 from orchestrator.core.commands import Decision, Reply, Submit, Submitted, Sync, Tick
 from orchestrator.core.decide import conclude, decide
 from orchestrator.core.draft import Draft
@@ -180,9 +180,17 @@ class World:
     def check_no_room_is_wasted(self) -> None:
         """Assert that nothing waits which a node would take now: nobody would ever look at it again."""
         for entry in map(self.cluster.jobs.__getitem__, self.cluster.hungry):
-            if not entry.record.is_suspended and next(entry.waiting(self.now), None) is not None:
-                takers = [n.id for n in self.cluster.nodes.values() if n.is_usable and not refusal(entry, n, n.free())]
-                assert not takers, f"{entry.id} waits although {takers} would take it"
+            for index in [] if entry.record.is_suspended else entry.waiting(self.now):
+                takers = [node.id for node in self.cluster.nodes.values() if self.would_take(entry, index, node)]
+                assert not takers, f"{index} of {entry.id} waits although {takers} would take it"
+
+    def would_take(self, entry: JobEntry, index: int, node: NodeEntry) -> bool:
+        """Whether a node has room for a waiting partition."""
+        override, targets = entry.overrides.get(index), entry.record.targets
+        if (targets and targets[index] != node.id) or (override and node.id in override.avoid):
+            return False
+        need = need_of(entry.record.job, override) if override else None
+        return node.is_usable and refusal(entry, node, node.free(), need) is None
 
     def pass_time(self, seconds: float) -> None:
         """Move the clock, looking at everything that falls due on the way when it does."""

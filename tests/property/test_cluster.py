@@ -1,17 +1,45 @@
 """Random histories of a cluster: what always holds, and that everything ends when faults cease."""
 
+import contextlib
+from collections.abc import Iterator
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from orchestrator.contract.agent import End, Report, SyncRequest
 from orchestrator.contract.execution import Cause, ExecutionState
 from orchestrator.contract.ids import ExecutionId, JobId
-from orchestrator.contract.job import Backoff, JobStateType, Retry, TimeoutConfig
+from orchestrator.contract.job import ENDLESS, PINNED, Backoff, JobStateType, JobType, Retry, TimeoutConfig
+from orchestrator.contract.node import Membership
 from orchestrator.contract.partitions import PartitionState
-from orchestrator.core.commands import Decision, Stop, StopPartitions, Submit, Sync
+from orchestrator.core.commands import (
+    Approve,
+    Decision,
+    DeleteNode,
+    Drain,
+    Reject,
+    Rerun,
+    Resume,
+    Stop,
+    StopPartitions,
+    Submit,
+    Suspend,
+    Sync,
+    Undrain,
+)
 from orchestrator.core.commands import Retry as RetryPartitions
-from orchestrator.errors import CannotStopError, NoChangesError, SessionConflictError
+from orchestrator.errors import (
+    CannotRerunError,
+    CannotStopError,
+    JobEndedError,
+    NoChangesError,
+    NodeNotFoundError,
+    NodeRefusedError,
+    NodeStateConflictError,
+    SessionConflictError,
+)
 from tests.helpers.harness import SimNode, World, a_job
 
 SEEDS = st.integers(0, 10**6)
@@ -28,7 +56,7 @@ class ClusterHistory(RuleBasedStateMachine):
         self.old_requests: list[tuple[SimNode, SyncRequest]] = []
         self.job_ids: list[JobId] = []
         self.accepted: dict[tuple[JobId, int, int], ExecutionId] = {}
-        self.retried = 0
+        self.was_deleted = False
 
     @initialize(cpus=st.lists(st.integers(1, 4), min_size=1, max_size=4))
     def join(self, cpus: list[int]) -> None:
@@ -49,6 +77,7 @@ class ClusterHistory(RuleBasedStateMachine):
         priority=st.integers(0, 2),
         total=st.sampled_from([0, 0, 0, 50]),
         queue=st.sampled_from([0, 0, 20]),
+        kind=st.sampled_from([JobType.BATCH, JobType.BATCH, *JobType]),
         is_forced=st.booleans(),
     )
     def submit(
@@ -61,18 +90,55 @@ class ClusterHistory(RuleBasedStateMachine):
         priority: int,
         total: int,
         queue: int,
+        kind: JobType,
         *,
         is_forced: bool,
     ) -> None:
         retry = Retry(max_attempts=attempts, max_lost=lost, backoff=Backoff(initial=5, max=40))
         timeouts = TimeoutConfig(total_timeout=total, queue_timeout=queue)
         job = a_job(name, count=count, cpu=cpu, retry=retry, priority=priority, timeouts=timeouts)
+        job = replace(job, type=kind, count=0 if kind in PINNED else count)
         try:
             job_id = self.world.submit(job, is_forced=is_forced)
         except NoChangesError:
             return
         if job_id not in self.job_ids:
             self.job_ids.append(job_id)
+
+    @rule(seed=SEEDS, what=st.sampled_from(["drain", "drain soon", "undrain", "reject", "approve", "delete"]))
+    def change_node(self, seed: int, what: str) -> None:
+        node_id = self.pick(seed).id
+        command: Decision
+        match what:
+            case "drain":
+                command = Drain(node_id=node_id)
+            case "drain soon":
+                command = Drain(node_id=node_id, seconds=5)
+            case "undrain":
+                command = Undrain(node_id=node_id)
+            case "reject":
+                command = Reject(node_id=node_id)
+            case "approve":
+                command = Approve(node_id=node_id)
+            case _:
+                command = DeleteNode(node_id=node_id)
+                self.was_deleted = True
+        with contextlib.suppress(NodeNotFoundError, NodeStateConflictError):
+            self.world.do(command)
+
+    @precondition(lambda self: self.job_ids)
+    @rule(seed=SEEDS, is_suspended=st.booleans())
+    def suspend(self, seed: int, *, is_suspended: bool) -> None:
+        job_id = self.job_ids[seed % len(self.job_ids)]
+        with contextlib.suppress(JobEndedError):
+            self.world.do(Suspend(job_id=job_id) if is_suspended else Resume(job_id=job_id))
+
+    @precondition(lambda self: self.job_ids)
+    @rule(seed=SEEDS)
+    def rerun(self, seed: int) -> None:
+        job_id = self.job_ids[seed % len(self.job_ids)]
+        with contextlib.suppress(CannotRerunError):
+            self.world.do(Rerun(job_id=job_id, job=self.world.cluster.jobs[job_id].record.job))
 
     @precondition(lambda self: self.job_ids)
     @rule(seed=SEEDS)
@@ -124,20 +190,26 @@ class ClusterHistory(RuleBasedStateMachine):
         self.speak(self.pick(seed))
 
     def speak(self, node: SimNode) -> None:
-        try:
+        with self.refused(node):
             node.sync()
+
+    @contextlib.contextmanager
+    def refused(self, node: SimNode) -> Iterator[None]:
+        """An agent that is refused stops its work; somebody starts it again. A session is never refused to who has it."""
+        try:
+            yield
         except SessionConflictError:
-            assert not node.has_joined
+            assert not node.has_joined or self.was_deleted
+        except NodeRefusedError:
+            node.restart(keeps=False)
 
     @rule(seed=SEEDS)
     def sync_without_answer(self, seed: int) -> None:
         node = self.pick(seed)
         request = node.request()
         self.old_requests.append((node, request))
-        try:
+        with self.refused(node):
             self.world.do(Sync(node_id=node.id, request=request))
-        except SessionConflictError:
-            assert not node.has_joined
 
     @rule(seed=SEEDS)
     def sync_without_delivery(self, seed: int) -> None:
@@ -148,12 +220,15 @@ class ClusterHistory(RuleBasedStateMachine):
     @rule(seed=SEEDS)
     def late_sync(self, seed: int) -> None:
         node, request = self.old_requests[seed % len(self.old_requests)]
-        if request.session == node.session or request.info is None:
-            before = self.world.cluster.nodes[node.id].record.session
+        known = self.world.cluster.nodes.get(node.id)
+        if known and (request.session == node.session or request.info is None):
+            before = known.record.session
             try:
                 self.world.do(Sync(node_id=node.id, request=request))
             except SessionConflictError:
                 assert self.world.cluster.nodes[node.id].record.session == before
+            except NodeRefusedError:
+                assert known.record.membership is Membership.REJECTED
 
     @rule(seed=SEEDS, which=SEEDS, outcome=st.sampled_from([None, *CAUSES]))
     def end(self, seed: int, which: int, outcome: Cause | None) -> None:
@@ -191,7 +266,7 @@ class ClusterHistory(RuleBasedStateMachine):
         due = self.world.cluster.deadlines.next()
         try:
             self.world.do(Sync(node_id=node.id, request=strange))
-        except SessionConflictError:
+        except (SessionConflictError, NodeRefusedError):
             return
         if due is None or due > self.world.now:
             after = self.world.cluster.executions
@@ -233,10 +308,22 @@ class ClusterHistory(RuleBasedStateMachine):
             assert len(node.started) == len(set(node.started)), "an execution was started twice"
 
     def teardown(self) -> None:
-        """Left alone with healthy nodes, every job ends."""
+        """Left alone with healthy nodes that may work, every job ends, if it ends by itself at all."""
         if not self.nodes:
             return
         self.world.pass_time(31)
+        for node in self.nodes:
+            with contextlib.suppress(NodeNotFoundError, NodeStateConflictError):
+                self.world.do(Approve(node_id=node.id))
+            node.restart(keeps=True)
+            self.speak(node)
+            self.world.do(Undrain(node_id=node.id))
+        for entry in list(self.world.cluster.jobs.values()):
+            with contextlib.suppress(JobEndedError):
+                self.world.do(Resume(job_id=entry.id))
+            if entry.record.job.type in ENDLESS:
+                with contextlib.suppress(CannotStopError):
+                    self.world.do(Stop(job_id=entry.id, reason="the end"))
         for _ in range(400):
             for node in self.nodes:
                 self.speak(node)

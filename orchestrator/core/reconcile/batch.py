@@ -37,8 +37,9 @@ def after_failure(draft: Draft, execution: ExecutionRecord, cause: Cause, *, had
         draft.set_row(replace(row, state=PartitionState.RETRYING, retry_due=NEVER))
         return
     policy = draft.job(execution.job_id).job.retry_policy
-    seed = hash_of(execution.job_id) + 1_000_003 * execution.index + execution.attempt
-    match next_attempt(policy, billed, lost, cause, draft.now, seed):
+    if execution.override is not None and execution.override.max_attempts is not None:
+        policy = replace(policy, max_attempts=execution.override.max_attempts)
+    match next_attempt(policy, billed, lost, cause, draft.now, seed_of(execution)):
         case RetryAt(due):
             retry_due = due if due > draft.now else NEVER
             draft.set_row(replace(row, state=PartitionState.RETRYING, retry_due=retry_due))
@@ -65,6 +66,11 @@ def failure_of(execution: ExecutionRecord) -> str:
     return f"{execution.cause}{code}{words}"
 
 
+def seed_of(execution: ExecutionRecord) -> int:
+    """What the jitter of the wait after an execution is made from."""
+    return hash_of(execution.job_id) + 1_000_003 * execution.index + execution.attempt
+
+
 def hash_of(text: str) -> int:
     """A number that depends on the text alone (FNV-1a, 32 bits)."""
     value = 2_166_136_261
@@ -79,7 +85,7 @@ def evaluate(draft: Draft, job_id: JobId) -> None:
     if record.job.state.state_type.is_terminal:
         return
     counts = draft.counts(job_id)
-    if sum(counts[state] for state in SETTLED) == record.job.count:
+    if sum(counts[state] for state in SETTLED) == record.width:
         end(draft, job_id, counts)
         return
     total = record.job.task.timeouts.total_timeout
@@ -96,11 +102,11 @@ def end(draft: Draft, job_id: JobId, counts: tuple[int, ...]) -> None:
     failed, stopped = counts[PartitionState.FAILED], counts[PartitionState.STOPPED]
     if failed:
         first = f"; {record.first_failure}" if record.first_failure else ""
-        message = f"{failed} of {record.job.count} partitions failed{first}"
+        message = f"{failed} of {record.width} partitions failed{first}"
         state = JobStateType.FAILED
         draft.tell(job_id, Topic.SCHEDULING, message, {"IsError": "true", "NewState": state})
     elif stopped:
-        message = f"{stopped} of {record.job.count} partitions were stopped"
+        message = f"{stopped} of {record.width} partitions were stopped"
         state = JobStateType.STOPPED
         draft.tell(job_id, Topic.SCHEDULING, message, {"NewState": state})
     else:
@@ -114,13 +120,24 @@ def stop_everything(draft: Draft, job_id: JobId, state: JobStateType, message: s
     """End a job now, as `state`: what runs is asked to stop, what waits is stopped. Completed partitions are kept."""
     for execution_id in draft.all_live(job_id).values():
         ask_to_stop(draft, execution_id, Cause.CANCELLED, why)
-    for index in draft.unsettled_with_record(job_id):
+    for index in unsettled_with_record(draft, job_id):
         row = draft.row(job_id, index)
         draft.set_row(replace(row, state=PartitionState.STOPPED, retry_due=NEVER))
     if draft.untouched_count(job_id) and draft.job(job_id).untouched is PartitionState.WAITING:
         draft.set_untouched(job_id, PartitionState.STOPPED)
     draft.set_job(replace(draft.job(job_id), queued_since=NEVER))
     draft.turn_job(job_id, state, message)
+
+
+def unsettled_with_record(draft: Draft, job_id: JobId) -> list[int]:
+    """Partitions with a record that are not settled."""
+    entry, rows = draft.entry(job_id), draft.overlay.rows.get(job_id, {})
+    stored = [
+        index
+        for index, known in enumerate(entry.has_record)
+        if known and index not in rows and entry.states[index] not in SETTLED
+    ]
+    return stored + [index for index, row in rows.items() if row.state not in SETTLED]
 
 
 def ask_to_stop(draft: Draft, execution_id: ExecutionId, cause: Cause, message: str) -> None:

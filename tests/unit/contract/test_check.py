@@ -30,7 +30,6 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
     ({"Type": ""}, "missing job type"),
     ({"Type": "bach"}, 'invalid job type: "bach"'),
     ({"Type": "Batch"}, 'invalid job type: "Batch"'),
-    ({"Type": "service"}, "service jobs are not built yet: only batch jobs run"),
     ({"Count": -1}, "job count must be >= 0"),
     ({"Count": 1_000_001}, "job count must be <= 1000000"),
     ({"Tasks": []}, "missing job tasks"),

@@ -1,5 +1,6 @@
 """A journal tells the next agent what this one wrote, and stays small."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,23 @@ def test_a_line_cut_short_ends_what_is_told_and_the_file_is_good_again(tmp_path:
     again.append(started("e-1"))
     again.close()
     assert Journal(path).past.entries[ExecutionId("e-1")].started == started("e-1")
+
+
+def test_a_line_that_the_disk_takes_half_is_not_there_and_the_next_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append(intended("e-1"))
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda file, text: write(file, text[: len(text) // 2]))
+        with pytest.raises(OSError, match="No space left"):
+            journal.append(started("e-1"))
+    journal.append(intended("e-2"))
+    journal.close()
+    told = Journal(tmp_path / "journal")
+    assert {name: entry.started for name, entry in told.past.entries.items()} == {"e-1": None, "e-2": None}
+    told.close()
 
 
 def test_a_journal_does_not_grow_with_what_is_forgotten(tmp_path: Path) -> None:
