@@ -13,6 +13,8 @@ class Level(enum.StrEnum):
 
     JOB = "JobLevel"
     EXECUTION = "ExecutionLevel"
+    NODE = "NodeLevel"
+    """Ours: only in the cluster's events."""
 
 
 class Topic(enum.StrEnum):
@@ -28,6 +30,8 @@ class Topic(enum.StrEnum):
     PREPARING = "Preparing Environment"
     RUNNING = "Running Execution"
     PUBLISHING = "Publishing Results"
+    NODE = "Node"
+    """Ours."""
 
 
 class Event(Spec, frozen=True, kw_only=True):

@@ -126,6 +126,15 @@ class ConnectionState(Spec, frozen=True, kw_only=True):
     last_error: str = ""
 
 
+class Drain(Spec, frozen=True, kw_only=True):
+    """Ours: a node takes nothing new. Times are RFC 3339."""
+
+    reason: str
+    since: str
+    deadline: str = ""
+    """When what still runs there is stopped and moved; empty = it may finish."""
+
+
 class NodeState(Spec, frozen=True, kw_only=True):
     """A node as clients see it."""
 
@@ -133,3 +142,4 @@ class NodeState(Spec, frozen=True, kw_only=True):
     membership: Membership
     connection: Connection
     connection_state: ConnectionState
+    drain: Drain | None = None

@@ -21,6 +21,7 @@ from orchestrator.contract.node import (
     ZERO_TIME,
     Connection,
     ConnectionState,
+    Drain,
     Membership,
     NodeInfo,
     NodeState,
@@ -128,6 +129,13 @@ def node_of(node: NodeEntry) -> NodeState:
             disconnected_since=rfc3339(record.disconnected_since) or ZERO_TIME,
             last_error=record.last_error,
         ),
+        drain=Drain(
+            reason=record.draining.reason,
+            since=rfc3339(record.draining.since),
+            deadline=rfc3339(record.draining.deadline),
+        )
+        if record.draining
+        else None,
     )
 
 
