@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from textual.app import App, SystemCommand
+from textual.command import CommandPalette
 from textual.screen import Screen
 from textual.widgets import Input
 from textual.worker import Worker
@@ -65,6 +66,7 @@ class ShoalApp(App[int], inherit_bindings=False):
         self.keymap_problems: list[str] = []
         self._palette: Palette | None = None
         self._cost = 0.0
+        self.set_class(options.is_ascii, "-ascii")
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = "monochrome" if has_no_color else options.theme
@@ -206,7 +208,7 @@ class ShoalApp(App[int], inherit_bindings=False):
         from tui.model.text import clean  # noqa: PLC0415 - one word of it
 
         level = severity if severity in ("warning", "error") else "information"
-        self.notify(clean(text), severity=level, timeout=seconds, markup=False)  # type: ignore[arg-type]
+        self.notify(self.palette.text(clean(text)), severity=level, timeout=seconds, markup=False)  # type: ignore[arg-type]
 
     def copy(self, text: str, what: str) -> None:
         """Put a text on the clipboard, by way of the terminal; a long one into a file."""
@@ -261,6 +263,11 @@ class ShoalApp(App[int], inherit_bindings=False):
         if isinstance(page, Page) and page.focus_now().partition >= 0:
             self.mark = page.focus_now()
             page.show_header()
+
+    def action_command_palette(self) -> None:
+        """Anything, by a few letters of its name."""
+        if not isinstance(self.screen, CommandPalette):
+            self.cover(CommandPalette(placeholder="Search commands, jobs, themes", id="--command-palette"))
 
     def action_help(self) -> None:
         """The keys that are active now."""

@@ -100,24 +100,24 @@ def palette(app: "ShoalApp", screen: Screen[object]) -> Iterable[SystemCommand]:
             continue
         seen.add(key.id)
         yield SystemCommand(
-            _plain(key.label[:1].upper() + key.label[1:]),
-            _plain(f"{key.tooltip}  ({shown(active.binding.key)})"),
+            _plain(app, key.label[:1].upper() + key.label[1:]),
+            _plain(app, f"{key.tooltip}  ({shown(active.binding.key)})"),
             _runner(screen, active.binding.action),
         )
     for line in app.overview.lines.values():
         focus = Focus(job_id=line.id, job_name=line.name)
         yield SystemCommand(
-            _plain(f"Job {clip(line.name, 60)}"),
-            _plain(f"{line.state.value}, {line.count:,} partitions"),
+            _plain(app, f"Job {clip(line.name, 60)}"),
+            _plain(app, f"{line.state.value}, {line.count:,} partitions"),
             _opener(app, focus),
         )
     for name in NAMES:
         yield SystemCommand(f"Theme {name}", "Change how shoal looks", _themer(app, name))
 
 
-def _plain(text: str) -> str:
+def _plain(app: "ShoalApp", text: str) -> str:
     """Text that the palette's markup leaves alone."""
-    return clean(text).replace("[", "(").replace("]", ")")
+    return app.palette.text(clean(text)).replace("[", "(").replace("]", ")")
 
 
 def _runner(screen: Screen[object], action: str):  # type: ignore[no-untyped-def]  # noqa: ANN202

@@ -41,7 +41,7 @@ class Link:
 
     def heard(self, now: float, changes: int = 0) -> None:
         """Something arrived."""
-        if self.state is LinkState.OFFLINE:
+        if self.state is LinkState.OFFLINE and self.has_connected:
             self._resumed, self._caught_up = now, 0
         if now - self._resumed < RESUMED_FOR:
             self._caught_up += changes

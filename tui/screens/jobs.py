@@ -216,6 +216,8 @@ class JobsPage(Page, inherit_bindings=False):
         """What acts on a job needs one."""
         if action in ("retry", "stop", "copy", "copy_spec", "compose_from", "save") and not self.rows:
             return False
+        if action in ("sort", "filter") and not self.shoal.overview.lines:
+            return False
         return super().check_action(action, parameters)
 
     def action_retry(self) -> None:

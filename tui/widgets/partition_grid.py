@@ -60,6 +60,8 @@ class PartitionGrid(ScrollView, can_focus=True, inherit_bindings=False):
         """Whether the picture is old: the link is down."""
         self.is_fitted = True
         """Whether the scale follows the size of the widget."""
+        self._anchor: int | None = None
+        """The partition that the cursor was put on; None = it was moved by hand."""
         self._table: list[tuple[str, Style]] | None = None
 
     @property
@@ -98,10 +100,15 @@ class PartitionGrid(ScrollView, can_focus=True, inherit_bindings=False):
 
     def place(self, index: int) -> None:
         """Put the cursor on the cell of a partition."""
-        self.point(index // self.model.scale)
+        self._anchor = index
+        self._point(index // self.model.scale)
 
     def point(self, cell: int) -> None:
         """Put the cursor on a cell; told by `Moved`."""
+        self._anchor = None
+        self._point(cell)
+
+    def _point(self, cell: int) -> None:
         cell = max(0, min(cell, self.model.level.cells - 1))
         before, self.cursor = self.cursor, cell
         self._refresh_row(before // self.columns)
@@ -134,7 +141,7 @@ class PartitionGrid(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self, _: Resize) -> None:
         """Columns and the fitting scale depend on the size."""
         if self.is_fitted and self.model.view.count:
-            index = self.model.worst(self.cursor) if self.cursor else 0
+            index = self.model.worst(self.cursor) if self._anchor is None else self._anchor
             self.fit()
             self.place(index)
         else:

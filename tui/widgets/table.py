@@ -160,6 +160,10 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
                 pieces += [*fitted([(title, "title")], width, right=column.right), (" ", "")]
         return pieces
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual asks so
+        """Without rows there is nothing to open."""
+        return self.count > 0 if action == "open" else True
+
     def on_focus(self) -> None:
         """The mark of the cursor shows the focus."""
         self.refresh_rows((self.cursor,))

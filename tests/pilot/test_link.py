@@ -1,0 +1,78 @@
+"""No server, a server that comes and goes, one that refuses: the app stays, says so, and goes on."""
+
+import httpx
+import pytest
+
+from orchestrator.contract.api import JobList
+from orchestrator.contract.job import JobStateType
+from tests.helpers.fake_api import JOBS, FakeApi, job_of, ordinary
+from tests.helpers.terminal import app_for, quiet, screen, shows, wait_for
+from tui.screens.job import JobPage
+
+GONE = httpx.ConnectError("All connection attempts failed")
+
+
+async def test_without_a_server_the_first_screen_says_what_helps_and_leaving_it_is_exit_5() -> None:
+    api = FakeApi()
+    api.on("GET", ".*", GONE)
+    app = app_for(api)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shows(pilot, "connection refused")
+        for text in ("http://127.0.0.1:1234", "shoal devstack", "shoal serve", "from the default", "again in"):
+            assert text in screen(app)
+        await pilot.press("q")
+        await wait_for(pilot, lambda: not app.is_running or app.return_code is not None, "it ends")
+    assert app.return_value == 5
+
+
+async def test_as_soon_as_something_answers_the_list_is_there() -> None:
+    api = quiet(ordinary())
+    jobs = JobList(next_token="", items=(job_of(5, JobStateType.FAILED),))
+    api.on("GET", JOBS, GONE, GONE, jobs)
+    app = app_for(api)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "No orchestrator yet")
+        await pilot.press("R")
+        await shows(pilot, "Failed")
+        assert "● live" in screen(app)
+
+
+async def test_a_lost_connection_keeps_the_picture_greys_what_acts_and_ends_nothing() -> None:
+    api = quiet(ordinary())
+    app = app_for(api, job="x")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "last error")
+        api.on("GET", ".*", GONE)
+        await wait_for(pilot, lambda: app.link.state.value == "offline", "it notices")
+        await shows(pilot, "✕ offline")
+        assert "███✗█" in screen(app)
+        assert app.check_action("quit", ())
+        page = app.screen
+        assert isinstance(page, JobPage)
+        assert page.check_action("retry", ()) is None
+        api.routes.pop(0)
+        await pilot.press("R")
+        await shows(pilot, "● ")
+
+
+async def test_read_only_hides_what_acts() -> None:
+    app = app_for(quiet(ordinary()), job="x", read_only=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "last error")
+        assert " ro" in screen(app).splitlines()[0]
+        assert "retry" not in screen(app).splitlines()[-1]
+        before = app.screen
+        await pilot.press("r", "x")
+        await pilot.pause()
+        assert app.screen is before
+
+
+@pytest.mark.parametrize(("nodes", "text"), [(True, "No jobs yet"), (False, "shoal node run --orchestrator")])
+async def test_an_empty_cluster_says_what_comes_first(*, nodes: bool, text: str) -> None:
+    api = quiet(ordinary())
+    api.on("GET", JOBS, {"NextToken": "", "Items": []})
+    if not nodes:
+        api.on("GET", ".*/nodes", {"NextToken": "", "Nodes": []})
+    app = app_for(api)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shows(pilot, text)
