@@ -195,14 +195,14 @@ class Agent:
         if opened != self._opened:
             is_new = not self._opened.cluster_id
             self._opened = opened
-            self._journal.append(opened)
+            self._journal.note(opened)
             if is_new:
                 self._clean_all()
         if response.commit < self._commit:
             log.error("orchestrator_restored", commit=response.commit, seen=self._commit)
         if response.commit != self._commit:
             self._commit = response.commit
-            self._journal.append(Committed(commit=response.commit))
+            self._journal.note(Committed(commit=response.commit))
 
     def _take_on(self, assignment: Assignment) -> None:
         """Put a new assignment behind those that wait."""
@@ -257,7 +257,7 @@ class Agent:
         if len(self._done) > REMEMBERED:
             del self._done[next(iter(self._done))]
         if self._journal.knows(execution_id):
-            self._journal.append(Forgotten(execution_id=execution_id))
+            self._journal.note(Forgotten(execution_id=execution_id))
         self._settled.set()
         return held
 

@@ -1,6 +1,7 @@
 """One execution's life: work directory, inputs, engine, log, results, end. In this order, and each once."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,8 +29,12 @@ log = structlog.get_logger()
 GRACE_SECONDS = 5.0
 """What a program has between being asked to end and being killed."""
 PUBLISH_SECONDS = 600.0
+TROUBLE_SECONDS = 3.0
+"""How long an execution that this node could not start keeps its place."""
 ASK_AGAIN_SECONDS = 2.0
 """Between tries to reach an engine that does not answer after a restart."""
+REMAINS = ((os.unlink, "stdout"), (os.unlink, "stderr"), (os.rmdir, "work"), (os.unlink, "sandbox.json"))
+"""What most executions leave in their work directory, and how it goes."""
 NOT_FOUND = "the agent was restarted, and how this execution ended cannot be told"
 
 
@@ -104,7 +109,7 @@ class Runner:
         held.handle = handle
         if held.started is None:
             held.started = boot_seconds()
-            self._journal.append(Started(execution_id=held.id, handle=handle, at=held.started, boot=self._boot))
+            self._journal.note(Started(execution_id=held.id, handle=handle, at=held.started, boot=self._boot))
         return True
 
     async def forget(self, held: Held) -> None:
@@ -138,7 +143,10 @@ class Runner:
                 cut = self._last_look(held, cut)
                 published, cut = await self._store(held, cut)
         except Exception as error:
-            log.exception("execution_broke", execution_id=held.id)
+            if isinstance(error, OSError):  # the machine's trouble, such as a full disk
+                log.error("execution_broke", execution_id=held.id, reason=str(error))  # noqa: TRY400 - no bug
+            else:
+                log.exception("execution_broke", execution_id=held.id)
             cut = Stop(cause=Cause.AGENT, message=f"the agent could not go on with it: {error}")
             await self._halt_anyhow(held)
         self._end(held, conclude(held, cut, published))
@@ -162,20 +170,33 @@ class Runner:
             held.outcome = Outcome(exit_code=None, cause=Cause.INPUT, message=str(error))
             return
         except OSError as error:
-            held.outcome = Outcome(exit_code=None, cause=Cause.AGENT, message=f"work directory {directory}: {error}")
+            message = f"work directory {directory}: {error.strerror or error}"
+            await self._not_started(held, Outcome(exit_code=None, cause=Cause.AGENT, message=message))
+            return
+        try:
+            self._journal.append(Specified(job=held.job))
+            self._journal.append(Intended(assignment=held.assignment, launch=launch))
+        except OSError as error:
+            message = f"the agent's journal: {error.strerror or error}"
+            await self._not_started(held, Outcome(exit_code=None, cause=Cause.AGENT, message=message))
             return
         held.launch = launch
-        self._journal.append(Specified(job=held.job))
-        self._journal.append(Intended(assignment=held.assignment, launch=launch))
         try:
             held.handle = await engine.start(launch)
         except EngineError as error:
-            held.outcome = Outcome(exit_code=error.exit_code, cause=error.cause, message=error.message)
+            outcome = Outcome(exit_code=error.exit_code, cause=error.cause, message=error.message)
+            await self._not_started(held, outcome)
             return
         held.started = boot_seconds()
-        self._journal.append(
+        self._journal.note(
             Started(execution_id=held.id, handle=held.handle, at=held.started, boot=self._boot),
         )
+
+    async def _not_started(self, held: Held, outcome: Outcome) -> None:
+        """It did not start. Where the node is to blame, its place is free only after a while: a full disk eats no job."""
+        if outcome.cause is Cause.AGENT:
+            await asyncio.sleep(TROUBLE_SECONDS)
+        held.outcome = outcome
 
     async def _prepare(self, held: Held, owner: Owner, directory: Path) -> Launch:
         """Make the work directory and have the inputs ready. Raises InputError, VariableError, OSError."""
@@ -254,7 +275,7 @@ class Runner:
         is_published = cut is None and held.outcome.cause is None and bool(held.job.task.publisher.type)
         published = None
         if is_published or held.output.has_rest:
-            self._journal.append(Finished(execution_id=held.id, outcome=held.outcome, run_seconds=held.run_seconds))
+            self._journal.note(Finished(execution_id=held.id, outcome=held.outcome, run_seconds=held.run_seconds))
             self._enter(held, Phase.PUBLISHING)
         if is_published:
             try:
@@ -307,13 +328,13 @@ class Runner:
         held.state = state_of(end.cause)
         held.ended = boot_seconds()
         if self._journal.knows(held.id):
-            self._journal.append(Ended(execution_id=held.id, state=held.state, end=end, at=held.ended, boot=self._boot))
+            self._journal.note(Ended(execution_id=held.id, state=held.state, end=end, at=held.ended, boot=self._boot))
         self._enter(held, Phase.ENDED)
 
 
 def make_directories(directory: Path, results: Sequence[ResultPath]) -> tuple[Mount, ...]:
     """Make a work directory with an empty place for each result. Raises OSError."""
-    directory.mkdir(parents=True)
+    directory.mkdir()
     outputs = []
     for number, result in enumerate(results):
         place = directory / "outputs" / str(number)
@@ -330,11 +351,15 @@ def remove_trees(directories: Sequence[Path]) -> None:
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a work directory. The usual one, two files and nothing else, without walking."""
+    """Remove a work directory. The usual one, which holds nothing that the program made, without walking."""
+    place = os.fspath(directory)
     try:
-        for name in ("stdout", "stderr"):
-            (directory / name).unlink(missing_ok=True)
-        directory.rmdir()
+        for remove, name in REMAINS:
+            try:
+                remove(f"{place}/{name}")
+            except FileNotFoundError:
+                continue
+        os.rmdir(place)
     except FileNotFoundError:
         return
     except OSError:

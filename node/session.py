@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 COALESCE_SECONDS = 0.02
 """Syncs go out no closer than this: what changes in between goes into one."""
+AMPLE_SECONDS = 0.1
+"""The same while there is work for longer: half of what a backlog holds."""
 LONGEST_WAIT = 10.0
 """Seconds that an answer may be held, and a third of the lease."""
 FIRST_BACKOFF = 0.1
@@ -71,6 +73,10 @@ class Session:
         self._is_dirty = False
         self._failures = 0
         self._not_before = 0.0
+        """Loop time at which a failure has been waited out."""
+        self._sent = float("-inf")
+        """Loop time of the last sync."""
+        self._pause = COALESCE_SECONDS
         self._wake = asyncio.Event()
         self._trouble = ""
 
@@ -90,6 +96,13 @@ class Session:
             self._is_dirty = True
             self._wake.set()
 
+    def tell_backlog(self, *, has_backlog: bool) -> None:
+        """Whether work waits here: as long as some does, syncs may go out further apart."""
+        pause = AMPLE_SECONDS if has_backlog else COALESCE_SECONDS
+        if pause < self._pause:
+            self._wake.set()
+        self._pause = pause
+
     async def run(self) -> None:
         """Sync until cancelled. Raises the UplinkError that ends the session: superseded, refused, wrong cluster."""
         try:
@@ -107,17 +120,18 @@ class Session:
         now = asyncio.get_running_loop().time()
         waiting = sum(seq > self._taken for seq in self._out)  # older ones may be lost; their answers mean nothing now
         wants = waiting == 0 or (self._is_dirty and waiting == 1 and not self._failures)
-        if wants and now >= self._not_before:
+        due = max(self._sent + self._pause, self._not_before)
+        if wants and now >= due:
             wait = min(self.lease_seconds / 3, LONGEST_WAIT) if self.is_granted else 0.0
             request = self._next(wait)
             self._out.add(request.seq)
-            self._not_before = now + COALESCE_SECONDS
+            self._sent = now
             exchange = exchanges.create_task(self._exchange(request, boot_seconds()))
             exchange.add_done_callback(lambda _: self._landed(request.seq))
             return
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._not_before - now if wants else None):
+            async with asyncio.timeout(due - now if wants else None):
                 await self._wake.wait()
 
     def _next(self, wait: float) -> SyncRequest:

@@ -34,7 +34,7 @@ def bare_layout(launch: Launch, arguments: Sequence[str], environment: Mapping[s
     """
     work = launch.directory / "work"
     places = {mount.target: work / mount.target.lstrip("/") for mount in (*launch.inputs, *launch.outputs)}
-    work.mkdir(parents=True, exist_ok=True)
+    work.mkdir()
     for mount in (*launch.inputs, *launch.outputs):
         place = places[mount.target]
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def bare_layout(launch: Launch, arguments: Sequence[str], environment: Mapping[s
     start = Path(directory) if directory else work
     if directory and (inside := source_of(directory, (*launch.inputs, *launch.outputs))) is not None:
         start = inside
-    if not start.is_dir():
+    if directory and not start.is_dir():
         raise EngineError(Cause.EXIT, f"WorkingDirectory {directory}: no such directory", 126)
     environment = {
         "PATH": PATH,

@@ -70,9 +70,12 @@ class ProcessEngine:
 
     def _begin(self, launch: Launch) -> Handle:
         layout = self._layout(launch)
+        before = procfs.ticks_now()
         pid = self._spawn(launch, layout)
         self._own.add(pid)
-        facts = {"pid": str(pid), "started": procfs.start_time(pid) or "", "boot": procfs.boot_id()}
+        is_told = procfs.ticks_now() == before  # then it began in this very tick, and /proc need not be asked
+        started = str(before) if is_told else procfs.start_time(pid) or ""
+        facts = {"pid": str(pid), "started": started, "boot": procfs.boot_id()}
         if layout.status is not None:
             facts["sandbox"] = "bubblewrap"
         return Handle(facts=facts)

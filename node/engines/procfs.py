@@ -2,11 +2,14 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
+"""Clock ticks a second."""
 STATE, START_TIME = 0, 19
 """Fields of /proc/<pid>/stat, counted from the one after the program's name. Start time: clock ticks since boot."""
 
@@ -21,6 +24,11 @@ def start_time(pid: int) -> str | None:
     """When the process began, in clock ticks since boot: with the pid that names it for good. None = no such process."""
     found = _stat(pid)
     return None if found is None else found[START_TIME].decode()
+
+
+def ticks_now() -> int:
+    """The start time that a process gets which begins now."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * TICKS // 1_000_000_000
 
 
 def is_alive(pid: int) -> bool:
