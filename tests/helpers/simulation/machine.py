@@ -14,7 +14,7 @@ from node.engines.base import EngineError, EngineUnavailableError, Handle, Launc
 from node.engines.ending import outcome as outcome_of
 from node.environment import Environment
 from node.held import Held, Phase
-from node.journal import Ended, Finished, Forgotten, Intended, Line, Past, Started
+from node.journal import Line
 from node.publishers.base import PublishError, Results
 from node.runner import Runner
 from node.uplink import UplinkError
@@ -23,6 +23,7 @@ from orchestrator.contract.execution import Cause
 from orchestrator.contract.ids import ExecutionId, NodeId
 from orchestrator.contract.job import SpecConfig
 from orchestrator.contract.node import Resources
+from tests.helpers.simulation.journal import SimJournal
 from tests.helpers.simulation.timeline import Process
 
 if TYPE_CHECKING:
@@ -215,40 +216,6 @@ class NoShipper:
 
     async def ship_rest(self, execution_id: ExecutionId, output: Any) -> None:
         """Nothing is left."""
-
-
-class SimJournal:
-    """`node.journal.Journal` in memory: what it is told outlives the agent, unless the disk is full."""
-
-    def __init__(self, machine: Machine, process: Process) -> None:
-        self._machine = machine
-        self._process = process
-        self.past = Past()
-        self._known: set[ExecutionId] = set()
-        for line in machine.journal:
-            self.past.tell(line)
-        self._known.update(self.past.entries)
-
-    def append(self, line: Line) -> None:
-        """Keep a line. Raises OSError."""
-        if self._process.is_dead:
-            return
-        if self._machine.is_disk_full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        match line:
-            case Intended():
-                self._known.add(line.assignment.execution_id)
-            case Forgotten():
-                self._known.discard(line.execution_id)
-            case Started() | Finished() | Ended():
-                assert line.execution_id in self._known, "an execution is journalled before its intent"
-            case _:
-                pass
-        self._machine.journal.append(line)
-
-    def knows(self, execution_id: ExecutionId) -> bool:
-        """Whether its intent is here."""
-        return execution_id in self._known
 
 
 class SimUplink:
