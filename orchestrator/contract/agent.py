@@ -40,6 +40,26 @@ class LogTail(Spec, frozen=True, kw_only=True):
     marks: tuple[LogMark, ...] = ()
 
 
+class InputObject(Spec, frozen=True, kw_only=True, array_like=True):
+    """One file that an execution had as input."""
+
+    name: str
+    """Path as the program saw it."""
+    size: int
+    """Bytes."""
+
+
+class Inputs(Spec, frozen=True, kw_only=True):
+    """What an execution had as inputs."""
+
+    objects: tuple[InputObject, ...] = ()
+    """At most 100, in the order of their names."""
+    rest: int = 0
+    """How many more there were."""
+    rest_size: int = 0
+    """Bytes of those."""
+
+
 class End(Spec, frozen=True, kw_only=True):
     """How an execution ended."""
 
@@ -58,6 +78,8 @@ class End(Spec, frozen=True, kw_only=True):
     tails: tuple[LogTail, ...] = ()
     log_truncated: bool = False
     """Whether a part of the log is gone: cut off at the limit, or not stored in time."""
+    inputs: Inputs | None = None
+    """None = it had none, or did not come so far."""
 
 
 class Report(Spec, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ They hold the contract's own models, not copies of their fields. Times are nanos
 
 import msgspec
 
-from orchestrator.contract.agent import LogTail
+from orchestrator.contract.agent import Inputs, LogTail
 from orchestrator.contract.execution import Cause, DesiredState, ExecutionState, RunOutput
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId, Timestamp
@@ -173,6 +173,13 @@ class TailRecord(Record, frozen=True, kw_only=True):
     tail: LogTail
 
 
+class InputsRecord(Record, frozen=True, kw_only=True):
+    """What an execution had as inputs, kept in the commit of its end."""
+
+    execution_id: ExecutionId
+    inputs: Inputs
+
+
 class AnswerRecord(Record, frozen=True, kw_only=True):
     """The answer to a request with an idempotency token, replayed for 24 hours."""
 
@@ -192,6 +199,7 @@ class Changes(msgspec.Struct, kw_only=True):
     nodes: list[NodeRecord] = []
     deleted_nodes: list[NodeId] = []
     tails: list[TailRecord] = []
+    inputs: list[InputsRecord] = []
     answers: list[AnswerRecord] = []
 
     def __bool__(self) -> bool:

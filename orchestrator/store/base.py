@@ -5,14 +5,18 @@ from typing import Protocol
 
 import msgspec
 
+from orchestrator.contract.execution import Cause
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import ExecutionId, JobId, Timestamp
+from orchestrator.contract.partitions import PartitionState
 from orchestrator.contract.selectors import LabelSelector
 from orchestrator.core.model import (
+    NEVER,
     AnswerRecord,
     Changes,
     ExecutionRecord,
     Happening,
+    InputsRecord,
     JobRecord,
     PartitionRecord,
     Snapshot,
@@ -62,6 +66,37 @@ class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 100
 
 
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines of the history of everything; ascending by time, then job, then number."""
+
+    after: tuple[int, str, int] | None = None
+    """Time, job and number of the line to go on behind; None = the newest lines."""
+    limit: int = 100
+
+
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a grid shows of an execution: a small part of its record, which is read much faster."""
+
+    index: int
+    attempt: int
+    started: Timestamp = NEVER
+    finished: Timestamp = NEVER
+    cause: Cause | None = None
+    exit_code: int | None = None
+    message: str = ""
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """The touched partitions of a job version in one state."""
+
+    state: PartitionState
+    partitions: int
+    attempts: int
+    """All executions of them."""
+    begun: int
+    """Those of them that had any."""
+
+
 class Store(Protocol):
     """Durable records of one cluster, with one writer.
 
@@ -100,6 +135,9 @@ class Store(Protocol):
     async def partitions(self, job_id: JobId, version: int) -> list[PartitionRecord]:
         """All touched partitions of a version, ascending."""
 
+    async def tallies(self, job_id: JobId, version: int) -> list[Tally]:
+        """The touched partitions of a version, counted by state."""
+
     async def next_seq(self, job_id: JobId) -> int:
         """Number of the job's next line of history."""
 
@@ -108,6 +146,9 @@ class Store(Protocol):
 
     async def executions(self, query: ExecutionQuery) -> list[ExecutionRecord]:
         """Executions of a job."""
+
+    async def execution_ids(self, query: ExecutionQuery) -> list[ExecutionId]:
+        """Ids of what `executions` would give, in that order: to read very many in pages."""
 
     async def executions_by_id(self, ids: Sequence[ExecutionId]) -> list[ExecutionRecord]:
         """Those of `ids` that exist, in any order; for pages of rows."""
@@ -118,11 +159,22 @@ class Store(Protocol):
     async def last_failures(self, job_id: JobId, version: int) -> list[ExecutionRecord]:
         """Of each partition that has any: its latest failed execution. Ascending by index."""
 
+    async def glances(
+        self, job_id: JobId, version: int, indices: Sequence[int] | None = None, *, is_failed: bool = False
+    ) -> list[Glance]:
+        """The latest execution, or the latest failed one, of each partition or of each of `indices`; ascending by index."""
+
+    async def events(self, query: EventQuery) -> list[Happening]:
+        """Lines of history of all jobs and, with an empty job id, of nodes."""
+
     async def history(self, query: HistoryQuery) -> tuple[list[Happening], bool]:
         """A page of history, and whether there are more lines of the job after it (of any level or execution)."""
 
     async def tails(self, execution_id: ExecutionId) -> list[TailRecord]:
         """The log tails that came with an execution's end."""
+
+    async def inputs(self, ids: Sequence[ExecutionId]) -> list[InputsRecord]:
+        """What these executions had as inputs; those of which nothing was told are left out."""
 
     async def answer(self, token: str) -> AnswerRecord | None:
         """The kept answer to a request with this token, unless it is 24 hours older than the last commit."""

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from orchestrator.contract.agent import Stream
@@ -13,15 +14,17 @@ from orchestrator.core.model import (
     Changes,
     ExecutionRecord,
     Happening,
+    InputsRecord,
     JobRecord,
     NodeRecord,
     PartitionRecord,
     Snapshot,
     TailRecord,
 )
-from orchestrator.store.base import ExecutionQuery, HistoryQuery, JobQuery
+from orchestrator.store.base import EventQuery, ExecutionQuery, Glance, HistoryQuery, JobQuery, Tally
 
 if TYPE_CHECKING:
+    from orchestrator.contract.partitions import PartitionState
     from orchestrator.contract.selectors import LabelSelector
 
 ANSWERS_KEPT = 24 * 3600 * SECOND
@@ -42,6 +45,7 @@ class MemoryStore:
         self._history: dict[JobId, dict[int, Happening]] = {}
         self._nodes: dict[NodeId, NodeRecord] = {}
         self._tails: dict[ExecutionId, dict[Stream, TailRecord]] = {}
+        self._inputs: dict[ExecutionId, InputsRecord] = {}
         self._answers: dict[str, AnswerRecord] = {}
 
     async def load(self) -> Snapshot:
@@ -85,6 +89,8 @@ class MemoryStore:
             self._nodes.pop(node_id, None)
         for tail in changes.tails:
             self._tails.setdefault(tail.execution_id, {})[tail.tail.stream] = tail
+        for inputs in changes.inputs:
+            self._inputs[inputs.execution_id] = inputs
         for answer in changes.answers:
             self._answers[answer.token] = answer
         for token in [token for token, answer in self._answers.items() if self._is_old(answer)]:
@@ -131,6 +137,16 @@ class MemoryStore:
         """All touched partitions of a version, ascending."""
         return [record for _, record in sorted(self._partitions.get((job_id, version), {}).items())]
 
+    async def tallies(self, job_id: JobId, version: int) -> list[Tally]:
+        """The touched partitions of a version, counted by state."""
+        found: dict[PartitionState, list[int]] = {}
+        for record in self._partitions.get((job_id, version), {}).values():
+            found.setdefault(record.state, []).append(record.attempts)
+        return [
+            Tally(state=state, partitions=len(counts), attempts=sum(counts), begun=len(counts) - counts.count(0))
+            for state, counts in sorted(found.items())
+        ]
+
     async def next_seq(self, job_id: JobId) -> int:
         """Number of the job's next line of history."""
         return max(self._history.get(job_id, {}), default=0) + 1
@@ -155,6 +171,10 @@ class MemoryStore:
         )
         return found[: query.limit or None]
 
+    async def execution_ids(self, query: ExecutionQuery) -> list[ExecutionId]:
+        """Ids of what `executions` would give, in that order."""
+        return [execution.id for execution in await self.executions(query)]
+
     async def executions_by_id(self, ids: Sequence[ExecutionId]) -> list[ExecutionRecord]:
         """Those of `ids` that exist."""
         return [
@@ -170,6 +190,33 @@ class MemoryStore:
         """Of each partition that has any: its latest failed execution. Ascending by index."""
         failed = ExecutionState.FAILED
         return _last(self._of_job(job_id, lambda it: it.job_version == version and it.state is failed))
+
+    async def glances(
+        self, job_id: JobId, version: int, indices: Sequence[int] | None = None, *, is_failed: bool = False
+    ) -> list[Glance]:
+        """The latest execution, or the latest failed one, of each partition or of each of `indices`."""
+        wanted = None if indices is None else set(indices)
+
+        def is_wanted(it: ExecutionRecord) -> bool:
+            is_right = it.job_version == version and (wanted is None or it.index in wanted)
+            return is_right and (not is_failed or it.state is ExecutionState.FAILED)
+
+        return [
+            Glance(
+                index=it.index, attempt=it.attempt, started=it.started, finished=it.finished, cause=it.cause,
+                exit_code=it.exit_code, message=it.message,
+            )
+            for it in _last(self._of_job(job_id, is_wanted))
+        ]  # fmt: skip
+
+    async def events(self, query: EventQuery) -> list[Happening]:
+        """Lines of history of everything."""
+        place = attrgetter("time", "job_id", "seq")
+        lines = sorted((line for lines in self._history.values() for line in lines.values()), key=place)
+        after = query.after
+        if after is None:
+            return lines[-query.limit :]
+        return [line for line in lines if place(line) > after][: query.limit]
 
     async def history(self, query: HistoryQuery) -> tuple[list[Happening], bool]:
         """A page of history, and whether there are more lines of the job after it."""
@@ -190,6 +237,10 @@ class MemoryStore:
     async def tails(self, execution_id: ExecutionId) -> list[TailRecord]:
         """The log tails that came with an execution's end."""
         return list(self._tails.get(execution_id, {}).values())
+
+    async def inputs(self, ids: Sequence[ExecutionId]) -> list[InputsRecord]:
+        """What these executions had as inputs."""
+        return [self._inputs[execution_id] for execution_id in dict.fromkeys(ids) if execution_id in self._inputs]
 
     async def answer(self, token: str) -> AnswerRecord | None:
         """The kept answer to a request with this token, unless it is older than 24 hours."""

@@ -14,14 +14,18 @@ from orchestrator.core.model import (
     AnswerRecord,
     ExecutionRecord,
     Happening,
+    InputsRecord,
     JobRecord,
     PartitionRecord,
     Snapshot,
     TailRecord,
 )
-from orchestrator.store.base import ExecutionQuery, HistoryQuery, JobQuery
+from orchestrator.store.base import EventQuery, ExecutionQuery, Glance, HistoryQuery, JobQuery, Tally
 from orchestrator.store.tables import (
+    PARTITION_STATES,
     decode_execution,
+    decode_glance,
+    decode_inputs,
     decode_job,
     decode_node,
     decode_tail,
@@ -120,6 +124,19 @@ def partitions(connection: sqlite3.Connection, job_id: JobId, version: int) -> l
     return [read_partition(row) for row in rows]
 
 
+def tallies(connection: sqlite3.Connection, job_id: JobId, version: int) -> list[Tally]:
+    """The touched partitions of a version, counted by state."""
+    rows = connection.execute(
+        "SELECT state, count(*), sum(attempts), sum(attempts > 0) FROM partitions WHERE job_id = ? AND version = ?"
+        " GROUP BY state ORDER BY state",
+        (job_id, version),
+    )
+    return [
+        Tally(state=PARTITION_STATES[state], partitions=number, attempts=attempts, begun=begun)
+        for state, number, attempts, begun in rows
+    ]
+
+
 def next_seq(connection: sqlite3.Connection, job_id: JobId) -> int:
     """Number of the job's next line of history."""
     last = connection.execute("SELECT max(seq) FROM history WHERE job_id = ?", (job_id,)).fetchone()[0]
@@ -128,6 +145,16 @@ def next_seq(connection: sqlite3.Connection, job_id: JobId) -> int:
 
 def executions(connection: sqlite3.Connection, query: ExecutionQuery) -> list[ExecutionRecord]:
     """Executions of a job."""
+    return _executions(connection, *_of_query(query))
+
+
+def execution_ids(connection: sqlite3.Connection, query: ExecutionQuery) -> list[ExecutionId]:
+    """Ids of what `executions` would give, in that order."""
+    where, arguments = _of_query(query)
+    return [row[0] for row in connection.execute(f"SELECT execution_id FROM executions WHERE {where}", arguments)]
+
+
+def _of_query(query: ExecutionQuery) -> tuple[str, tuple[str | int, ...]]:
     where = "job_id = ?"
     arguments: list[str | int] = [query.job_id]
     if query.version:
@@ -138,7 +165,7 @@ def executions(connection: sqlite3.Connection, query: ExecutionQuery) -> list[Ex
         arguments.append(query.index)
     direction = "DESC" if query.is_reversed else "ASC"
     order = ", ".join(f"{column} {direction}" for column in (COLUMNS[query.order_by], "idx", "attempt", "version"))
-    return _executions(connection, f"{where} ORDER BY {order} LIMIT ?", (*arguments, query.limit or -1))
+    return f"{where} ORDER BY {order} LIMIT ?", (*arguments, query.limit or -1)
 
 
 def executions_by_id(connection: sqlite3.Connection, ids: Sequence[ExecutionId]) -> list[ExecutionRecord]:
@@ -169,6 +196,41 @@ def last_failures(connection: sqlite3.Connection, job_id: JobId, version: int) -
     return [decode_execution(row[0]) for row in rows]
 
 
+def glances(
+    connection: sqlite3.Connection,
+    job_id: JobId,
+    version: int,
+    indices: Sequence[int] | None,
+    is_failed: bool,  # noqa: FBT001 - a read takes its arguments by position
+) -> list[Glance]:
+    """The latest execution, or the latest failed one, of each partition or of each of `indices`."""
+    condition = " AND is_failed = 1" if is_failed else ""
+    if indices is None:
+        rows = connection.execute(
+            f"SELECT record, max(attempt) FROM executions WHERE job_id = ? AND version = ?{condition}"
+            " GROUP BY idx ORDER BY idx",
+            (job_id, version),
+        )
+    else:
+        rows = connection.execute(
+            f"SELECT (SELECT record FROM executions WHERE job_id = ?1 AND version = ?2 AND idx = wanted.value{condition}"
+            " ORDER BY attempt DESC LIMIT 1) FROM json_each(?3) AS wanted",
+            (job_id, version, _as_json(sorted(set(indices)))),
+        )
+    return [decode_glance(row[0]) for row in rows if row[0] is not None]
+
+
+def events(connection: sqlite3.Connection, query: EventQuery) -> list[Happening]:
+    """Lines of history of everything."""
+    if query.after is None:
+        newest = "SELECT * FROM history ORDER BY time DESC, job_id DESC, seq DESC LIMIT ?"
+        rows = connection.execute(newest, (query.limit,)).fetchall()[::-1]
+    else:
+        following = "SELECT * FROM history WHERE (time, job_id, seq) > (?, ?, ?) ORDER BY time, job_id, seq LIMIT ?"
+        rows = connection.execute(following, (*query.after, query.limit)).fetchall()
+    return [read_happening(row) for row in rows]
+
+
 def history(connection: sqlite3.Connection, query: HistoryQuery) -> tuple[list[Happening], bool]:
     """A page of history, and whether there are more lines of the job after it."""
     where = "job_id = ? AND seq >= ? AND time >= ?"
@@ -194,6 +256,14 @@ def tails(connection: sqlite3.Connection, execution_id: ExecutionId) -> list[Tai
     """The log tails that came with an execution's end."""
     rows = connection.execute("SELECT record FROM tails WHERE execution_id = ? ORDER BY rowid", (execution_id,))
     return [decode_tail(row[0]) for row in rows]
+
+
+def inputs(connection: sqlite3.Connection, ids: Sequence[ExecutionId]) -> list[InputsRecord]:
+    """What these executions had as inputs."""
+    rows = connection.execute(
+        "SELECT record FROM inputs WHERE execution_id IN (SELECT value FROM json_each(?))", (_as_json(ids),)
+    )
+    return [decode_inputs(row[0]) for row in rows]
 
 
 def answer(connection: sqlite3.Connection, token: str, oldest: Timestamp) -> AnswerRecord | None:

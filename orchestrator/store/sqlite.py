@@ -22,6 +22,7 @@ from orchestrator.core.model import (
     Changes,
     ExecutionRecord,
     Happening,
+    InputsRecord,
     JobRecord,
     PartitionRecord,
     Snapshot,
@@ -29,7 +30,7 @@ from orchestrator.core.model import (
 )
 from orchestrator.errors import StoreError
 from orchestrator.store import reads
-from orchestrator.store.base import ExecutionQuery, HistoryQuery, JobQuery
+from orchestrator.store.base import EventQuery, ExecutionQuery, Glance, HistoryQuery, JobQuery, Tally
 from orchestrator.store.files import DATABASE, connect, lock, open_database
 from orchestrator.store.memory import ANSWERS_KEPT
 from orchestrator.store.tables import write
@@ -157,6 +158,10 @@ class SqliteStore:
         """All touched partitions of a version, ascending."""
         return await self._read(reads.partitions, job_id, version)
 
+    async def tallies(self, job_id: JobId, version: int) -> list[Tally]:
+        """The touched partitions of a version, counted by state."""
+        return await self._read(reads.tallies, job_id, version)
+
     async def next_seq(self, job_id: JobId) -> int:
         """Number of the job's next line of history."""
         return await self._read(reads.next_seq, job_id)
@@ -170,6 +175,10 @@ class SqliteStore:
         """Executions of a job."""
         return await self._read(reads.executions, query)
 
+    async def execution_ids(self, query: ExecutionQuery) -> list[ExecutionId]:
+        """Ids of what `executions` would give, in that order."""
+        return await self._read(reads.execution_ids, query)
+
     async def executions_by_id(self, ids: Sequence[ExecutionId]) -> list[ExecutionRecord]:
         """Those of `ids` that exist."""
         return await self._read(reads.executions_by_id, ids)
@@ -182,6 +191,16 @@ class SqliteStore:
         """Of each partition that has any: its latest failed execution. Ascending by index."""
         return await self._read(reads.last_failures, job_id, version)
 
+    async def glances(
+        self, job_id: JobId, version: int, indices: Sequence[int] | None = None, *, is_failed: bool = False
+    ) -> list[Glance]:
+        """The latest execution, or the latest failed one, of each partition or of each of `indices`."""
+        return await self._read(reads.glances, job_id, version, indices, is_failed)
+
+    async def events(self, query: EventQuery) -> list[Happening]:
+        """Lines of history of everything."""
+        return await self._read(reads.events, query)
+
     async def history(self, query: HistoryQuery) -> tuple[list[Happening], bool]:
         """A page of history, and whether there are more lines of the job after it."""
         return await self._read(reads.history, query)
@@ -189,6 +208,10 @@ class SqliteStore:
     async def tails(self, execution_id: ExecutionId) -> list[TailRecord]:
         """The log tails that came with an execution's end."""
         return await self._read(reads.tails, execution_id)
+
+    async def inputs(self, ids: Sequence[ExecutionId]) -> list[InputsRecord]:
+        """What these executions had as inputs."""
+        return await self._read(reads.inputs, ids)
 
     async def answer(self, token: str) -> AnswerRecord | None:
         """The kept answer to a request with this token, unless it is older than 24 hours."""

@@ -19,11 +19,13 @@ from orchestrator.core.model import (
     Changes,
     ExecutionRecord,
     Happening,
+    InputsRecord,
     JobRecord,
     NodeRecord,
     PartitionRecord,
     TailRecord,
 )
+from orchestrator.store.base import Glance
 
 Row = tuple[Any, ...]
 """Values of one row: text, integers, bytes or None."""
@@ -32,6 +34,8 @@ encode = msgspec.msgpack.Encoder().encode
 decode_job = msgspec.msgpack.Decoder(JobRecord).decode
 decode_execution = msgspec.msgpack.Decoder(ExecutionRecord).decode
 decode_node = msgspec.msgpack.Decoder(NodeRecord).decode
+decode_inputs = msgspec.msgpack.Decoder(InputsRecord).decode
+decode_glance = msgspec.msgpack.Decoder(Glance).decode
 decode_tail = msgspec.msgpack.Decoder(TailRecord).decode
 encode_details = msgspec.json.Encoder().encode
 decode_details = msgspec.json.Decoder(dict[str, str]).decode
@@ -68,6 +72,7 @@ EXECUTIONS = Table(
 HISTORY = Table("history", "job_id seq", "version is_execution execution_id idx topic message time details")
 NODES = Table("nodes", "node_id", "record")
 TAILS = Table("tails", "execution_id stream", "record")
+INPUTS = Table("inputs", "execution_id", "record")
 ANSWERS = Table("answers", "token", "body time")
 
 
@@ -82,6 +87,7 @@ def write(connection: sqlite3.Connection, changes: Changes) -> None:
     if changes.deleted_nodes:
         connection.executemany("DELETE FROM nodes WHERE node_id = ?", [(node_id,) for node_id in changes.deleted_nodes])
     TAILS.write(connection, [(it.execution_id, it.tail.stream.value, encode(it)) for it in changes.tails])
+    INPUTS.write(connection, [(it.execution_id, encode(it)) for it in changes.inputs])
     ANSWERS.write(connection, [(answer.token, answer.body, answer.time) for answer in changes.answers])
 
 
@@ -139,7 +145,8 @@ def read_happening(row: Row) -> Happening:
     """The record of a row that has all columns, in the table's order."""
     job_id, seq, version, is_execution, execution_id, index, topic, message, time, details = row
     return Happening(
-        job_id=job_id, seq=seq, job_version=version, level=Level.EXECUTION if is_execution else Level.JOB,
+        job_id=job_id, seq=seq, job_version=version,
+        level=Level.EXECUTION if is_execution else Level.JOB if job_id else Level.NODE,
         execution_id=execution_id, index=index, topic=topic, message=message, time=time,
         details=decode_details(details) if details else {},
     )  # fmt: skip
