@@ -115,7 +115,7 @@ class Machine:
         runner = Runner(
             engines=cast("Any", engine),
             inputs={},
-            publishers={"orchestrator": SimPublisher(self)},
+            publishers={"orchestrator": cast("Any", SimPublisher(self))},
             environment=Environment(self.name, {}, ()),
             journal=cast("Any", journal),
             shipper=cast("Any", NoShipper()),
