@@ -82,8 +82,8 @@ class JobEntry:
         """Partitions that may not be placed before a time."""
         self.overrides = overrides_of(record)
         """Partitions that a retry asked something different for."""
-        self.first_waiting = 0
-        """No partition below this index waits."""
+        self.ready = bytearray([record.untouched in HUNGRY]) * count
+        """1 for partitions that may be placed now: they wait, not for a backoff, and nothing of them runs any more."""
         self.mean_run = 0.0
         """Seconds that an execution ran, on a moving average; 0 = none has ended."""
         self.matches: dict[NodeId, tuple[NodeInfo, Refusal | None]] = {}
@@ -107,6 +107,7 @@ class JobEntry:
         more = record.width - len(self.states)
         if more > 0:
             self.states.extend([record.untouched] * more)
+            self.ready.extend([record.untouched in HUNGRY] * more)
             self.has_record.extend(bytes(more))
             self.attempts.extend([0] * more)
             self.billed.extend(bytes(more))
@@ -138,8 +139,16 @@ class JobEntry:
             self.due.pop(index, None)
         if node:
             self.nodes[index] = self._node_index(node)
-        if row.state in HUNGRY and index < self.first_waiting:
-            self.first_waiting = index
+        self.refresh(index)
+
+    def refresh(self, index: int) -> None:
+        """Say again whether a partition may be placed, after its state, its backoff or its execution changed."""
+        self.ready[index] = self.states[index] in HUNGRY and index not in self.due and index not in self.live
+
+    def ripen(self, index: int) -> None:
+        """End a partition's backoff."""
+        self.due.pop(index, None)
+        self.refresh(index)
 
     def put_untouched(self, state: PartitionState) -> None:
         """Move all partitions without a record to where `state` says."""
@@ -147,9 +156,8 @@ class JobEntry:
         for index in untouched:
             self.counts[self.states[index]] -= 1
             self.states[index] = state
+            self.ready[index] = state in HUNGRY and index not in self.live
         self.counts[state] += len(untouched)
-        if state in HUNGRY:
-            self.first_waiting = 0
 
     def row(self, index: int) -> PartitionRecord:
         """A partition as a record, without its accepted execution: that is only in the store."""
@@ -166,18 +174,12 @@ class JobEntry:
             last_node=self.node_ids[node] if node != NO_NODE else NodeId(""),
         )
 
-    def waiting(self, now: Timestamp, start: int = 0) -> Iterator[int]:
+    def waiting(self, start: int = 0) -> Iterator[int]:
         """Indices of partitions that may be placed now, ascending from `start`."""
-        states, due, live = self.states, self.due, self.live
-        index = max(start, self.first_waiting)
-        first, second = states.find(PartitionState.WAITING, index), states.find(PartitionState.RETRYING, index)
-        while first >= 0 or second >= 0:
-            if second < 0 or 0 <= first < second:
-                index, first = first, states.find(PartitionState.WAITING, first + 1)
-            else:
-                index, second = second, states.find(PartitionState.RETRYING, second + 1)
-            if index not in live and due.get(index, NEVER) <= now:
-                yield index
+        index = self.ready.find(1, start)
+        while index >= 0:
+            yield index
+            index = self.ready.find(1, index + 1)
 
     def packed_states(self, stopping: Iterable[int]) -> bytes:
         """One byte a partition, with the bit of those that are `stopping`."""
@@ -352,7 +354,10 @@ class Cluster:
                 unsettled = entry.record.width - sum(entry.counts[state] for state in SETTLED)
                 assert unsettled or not entry.record.width, "every partition is settled, yet the job has not ended"
                 assert (entry.id in self.hungry) == any(entry.counts[state] for state in HUNGRY)
-            assert all(state not in HUNGRY for state in entry.states[: entry.first_waiting])
+            waiting = [
+                i for i, s in enumerate(entry.states) if s in HUNGRY and i not in entry.due and i not in entry.live
+            ]
+            assert list(entry.waiting()) == waiting, "what may be placed is not a recount"
         for held in self.executions.values():
             assert not held.state.is_terminal
             assert held.id in self.nodes[held.node_id].live

@@ -130,21 +130,6 @@ class Draft:
         merged = self.entry(job_id).live | self.overlay.live.get(job_id, {})
         return {index: execution for index, execution in merged.items() if execution}
 
-    def placeable(self, job_id: JobId) -> Iterator[PartitionRecord]:
-        """Partitions that may be placed now: those this batch made wait first, then the others, ascending."""
-        left = {index for index, execution in self.overlay.live.get(job_id, {}).items() if not execution}
-        changed = left | self.overlay.rows.get(job_id, {}).keys()
-        for index in sorted(changed):
-            row = self.row(job_id, index)
-            if row.state in HUNGRY and row.retry_due <= self.now and not self.live(job_id, index):
-                yield row
-        if job_id in self.overlay.untouched:
-            return  # where the others stand is only in the arrays after `put`: they are for the next batch
-        entry = self.entry(job_id)
-        for index in entry.waiting(self.now):
-            if index not in changed and not self.live(job_id, index):
-                yield entry.row(index)
-
     def mean_run(self, job_id: JobId) -> float:
         """Seconds an execution of the job ran on average; 0 = not known."""
         return self.overlay.means.get(job_id) or self.entry(job_id).mean_run
@@ -222,6 +207,7 @@ class Draft:
             self.overlay.counts,
             self.overlay.live,
             self.overlay.untouched,
+            self.overlay.ripe,
             self.overlay.means,
             self.overlay.passed_over,
         ):
@@ -331,6 +317,15 @@ class Draft:
     def delete_node(self, node_id: NodeId) -> None:
         """Forget a node that holds nothing any more."""
         self.overlay.write(self.overlay.deleted, node_id, None)
+
+    def ripen(self, job_id: JobId, index: int) -> None:
+        """End a partition's backoff, if it is over."""
+        if self.row(job_id, index).retry_due <= self.now:
+            ripe = self.overlay.ripe.get(job_id)
+            if ripe is None:
+                ripe = {}
+                self.overlay.write(self.overlay.ripe, job_id, ripe)
+            self.overlay.write(ripe, index, None)
 
     def note_run(self, job_id: JobId, seconds: float) -> None:
         """Take a run time into the job's average."""

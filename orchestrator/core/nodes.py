@@ -140,8 +140,11 @@ def tick(draft: Draft, due: Iterable[Deadline], late_by: float) -> None:
 def look_at_job(draft: Draft, deadline: Deadline) -> None:
     """Have a job evaluated, if it is still here."""
     job_id = draft.known_job(deadline.key)
-    if job_id:
-        draft.touch(job_id)
+    if job_id is None:
+        return
+    draft.touch(job_id)
+    if deadline.kind is Kind.BACKOFF and deadline.place < draft.job(job_id).width:
+        draft.ripen(job_id, deadline.place)
 
 
 def judge_lease(draft: Draft, node_id: NodeId) -> None:

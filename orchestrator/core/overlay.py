@@ -46,6 +46,8 @@ class Overlay:
         self.untouched: dict[JobId, PartitionState] = {}
         self.wider: dict[JobId, None] = {}
         """Jobs that have more partitions than before."""
+        self.ripe: dict[JobId, dict[int, None]] = {}
+        """Partitions whose backoff is over."""
         self.means: dict[JobId, float] = {}
         self.passed_over: dict[JobId, Timestamp] = {}
         self.executions: dict[ExecutionId, ExecutionRecord] = {}

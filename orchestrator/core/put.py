@@ -7,7 +7,7 @@ import msgspec
 
 from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.ids import JobId, NodeId
-from orchestrator.core.cluster import HUNGRY, Cluster, JobEntry
+from orchestrator.core.cluster import Cluster, JobEntry
 from orchestrator.core.model import ExecutionRecord
 from orchestrator.core.overlay import Overlay
 
@@ -71,6 +71,7 @@ def changed_jobs(overlay: Overlay) -> list[JobId]:
         overlay.rows,
         overlay.live,
         overlay.seqs,
+        overlay.ripe,
         overlay.means,
         overlay.passed_over,
     )
@@ -82,6 +83,8 @@ def put_job(cluster: Cluster, overlay: Overlay, entry: JobEntry) -> None:
     job_id = entry.id
     if job_id in overlay.untouched:
         entry.put_untouched(overlay.untouched[job_id])
+    for index in overlay.ripe.get(job_id, ()):
+        entry.ripen(index)
     for row in overlay.rows.get(job_id, {}).values():
         entry.put(row)
     for index, execution in overlay.live.get(job_id, {}).items():
@@ -89,9 +92,8 @@ def put_job(cluster: Cluster, overlay: Overlay, entry: JobEntry) -> None:
             entry.live[index] = execution
         else:
             entry.live.pop(index, None)
+        entry.refresh(index)
     entry.next_seq = overlay.seqs.get(job_id, entry.next_seq)
     entry.mean_run = overlay.means.get(job_id, entry.mean_run)
     entry.passed_over = overlay.passed_over.get(job_id, entry.passed_over)
-    while entry.first_waiting < len(entry.states) and entry.states[entry.first_waiting] not in HUNGRY:
-        entry.first_waiting += 1
     cluster.note_waiting(entry)

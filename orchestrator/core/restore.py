@@ -41,6 +41,7 @@ def restore(
         entry = cluster.jobs[execution.job_id]
         if entry.record.job.version == execution.job_version:
             entry.live[execution.index] = execution.id
+            entry.refresh(execution.index)
     for entry in list(cluster.jobs.values()):
         cluster.add_job(entry)
         remind_of_job(cluster, entry, now)

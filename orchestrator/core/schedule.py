@@ -15,7 +15,7 @@ from orchestrator.contract.job import JobStateType
 from orchestrator.contract.node import Resources
 from orchestrator.contract.partitions import PartitionState
 from orchestrator.contract.selectors import constraint_matches, is_preference
-from orchestrator.core.cluster import JobEntry, NodeEntry, need_of, overrides_of
+from orchestrator.core.cluster import HUNGRY, JobEntry, NodeEntry, need_of, overrides_of
 from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.draft import Draft
 from orchestrator.core.model import NEVER, ExecutionRecord, Override, PartitionRecord
@@ -48,7 +48,7 @@ class Turn:
         self.draft = draft
         self.entry = entry
         self.rooms = rooms
-        self.partitions: Iterator[PartitionRecord] = draft.placeable(entry.id)
+        self.partitions: Iterator[PartitionRecord] = placeable(draft, entry.id)
         self.placed = 0
         record = draft.job(entry.id)
         self.overrides = entry.overrides if record.overrides == entry.record.overrides else overrides_of(record)
@@ -172,6 +172,23 @@ def may_be_placed(draft: Draft, job_id: JobId) -> bool:
     return not record.is_suspended and not record.job.state.state_type.is_terminal and draft.waits(job_id)
 
 
+def placeable(draft: Draft, job_id: JobId) -> Iterator[PartitionRecord]:
+    """Partitions that may be placed now: those this batch made wait first, then the others, ascending."""
+    over = draft.overlay
+    left = {index for index, execution in over.live.get(job_id, {}).items() if not execution}
+    changed = left | over.rows.get(job_id, {}).keys() | over.ripe.get(job_id, {}).keys()
+    for index in sorted(changed):
+        row = draft.row(job_id, index)
+        if row.state in HUNGRY and row.retry_due <= draft.now and not draft.live(job_id, index):
+            yield row
+    if job_id in over.untouched:
+        return  # where the others stand is only in the arrays after `put`: they are for the next batch
+    entry = draft.entry(job_id)
+    for index in entry.waiting():
+        if index not in changed and not draft.live(job_id, index):
+            yield entry.row(index)
+
+
 def order(draft: Draft, job_id: JobId) -> tuple[int, int, int, JobId]:
     """Whose turn comes first: the smallest."""
     job = draft.job(job_id).job
@@ -250,7 +267,7 @@ def conclude(draft: Draft, turn: Turn) -> None:
                 draft.change_node(node.id).reserved_for = JobId("")
                 draft.is_unfinished = True  # what is left of the room is for the others now
         return
-    if next(draft.placeable(job_id), None) is None:
+    if next(placeable(draft, job_id), None) is None:
         return
     since = draft.passed_over(job_id)
     if since == NEVER:

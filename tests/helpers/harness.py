@@ -180,7 +180,7 @@ class World:
     def check_no_room_is_wasted(self) -> None:
         """Assert that nothing waits which a node would take now: nobody would ever look at it again."""
         for entry in map(self.cluster.jobs.__getitem__, self.cluster.hungry):
-            for index in [] if entry.record.is_suspended else entry.waiting(self.now):
+            for index in [] if entry.record.is_suspended else entry.waiting():
                 takers = [node.id for node in self.cluster.nodes.values() if self.would_take(entry, index, node)]
                 assert not takers, f"{index} of {entry.id} waits although {takers} would take it"
 
