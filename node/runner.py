@@ -359,7 +359,7 @@ def remove_tree(directory: Path) -> None:
                 remove(f"{place}/{name}")
             except FileNotFoundError:
                 continue
-        os.rmdir(place)
+        directory.rmdir()
     except FileNotFoundError:
         return
     except OSError:
