@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from orchestrator.contract.ids import SECOND, JobId, NodeId, Timestamp, after
+from orchestrator.core.byproducts import NODES, inputs_of, node_history
 from orchestrator.core.cluster import Cluster, JobEntry
 from orchestrator.core.commands import (
     Approve,
@@ -39,7 +40,7 @@ from orchestrator.core.put import Put
 from orchestrator.core.restore import restore
 from orchestrator.errors import AmbiguousJobError, JobNotFoundError, OrchestratorError, StoreError
 from orchestrator.store.base import Store
-from orchestrator.watch import ANY_JOB, ANY_NODE, Bells, ChangeLog, job_bell, node_bell
+from orchestrator.watch import ANY_JOB, ANY_NODE, Bells, ChangeLog, Latest, job_bell, node_bell
 
 MOST_COMMANDS = 2000
 """Commands of one batch."""
@@ -90,6 +91,9 @@ class Reactor:
         self.clock = Clock()
         self.commit = 0
         """Number of the last commit."""
+        self.latest = Latest(0)
+        """Which jobs changed lately."""
+        self._node_seq = 1
         self._orchestrator_id = orchestrator_id
         self._lease = lease
         self._fence = fence
@@ -114,6 +118,8 @@ class Reactor:
         """Load what is unsettled. Raises StoreError."""
         snapshot = await self.store.load()
         self.commit = snapshot.commit
+        self.latest = Latest(self.commit)
+        self._node_seq = await self.store.next_seq(NODES)
         self.clock = Clock(snapshot.last_time)
         self._cluster = restore(
             snapshot,
@@ -232,6 +238,10 @@ class Reactor:
         conclude(draft)
         changes = draft.changes()
         changes.answers = list(answers.values())
+        changes.inputs = inputs_of([entry.command for entry, _ in done], changes)
+        lines = node_history(self.cluster, changes, draft.now, self._node_seq)
+        changes.happenings = [*changes.happenings, *lines]
+        self._node_seq += len(lines)
         if changes:
             await self.store.commit(changes, self.commit + 1, draft.now)
             self.commit += 1
@@ -292,6 +302,7 @@ class Reactor:
                 count = entry.record.width
                 self._logs[job_id].note(self.commit, (i for i in changed.get(job_id, ()) if i < count))
             self._keep_account(entry)
+            self.latest.note(job_id, self.commit)
             self.bells.ring(job_bell(job_id))
         if put.jobs or changed:
             self.bells.ring(ANY_JOB)

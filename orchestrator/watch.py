@@ -14,17 +14,19 @@ class Bells:
         self._listeners: dict[str, set[asyncio.Event]] = {}
 
     @contextmanager
-    def listen(self, key: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever `key` rings, as long as the context lasts."""
+    def listen(self, *keys: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever one of `keys` rings, as long as the context lasts."""
         event = asyncio.Event()
-        self._listeners.setdefault(key, set()).add(event)
+        for key in keys:
+            self._listeners.setdefault(key, set()).add(event)
         try:
             yield event
         finally:
-            listeners = self._listeners[key]
-            listeners.discard(event)
-            if not listeners:
-                del self._listeners[key]
+            for key in keys:
+                listeners = self._listeners[key]
+                listeners.discard(event)
+                if not listeners:
+                    del self._listeners[key]
 
     def ring(self, key: str) -> None:
         """Wake everyone who listens to `key`."""
@@ -48,6 +50,37 @@ ANY_NODE = "nodes"
 """The key that rings when any node changed."""
 SPARE = 10_000
 """Indices that a change log keeps beyond twice the number of partitions."""
+
+
+MOST_LATEST = 20_000
+"""Jobs whose last change is remembered."""
+
+
+class Latest:
+    """In which commit each job changed last, of those that changed lately."""
+
+    def __init__(self, floor: int) -> None:
+        self._commits: dict[str, int] = {}
+        self.floor = floor
+        """Every job that changed after this commit is known."""
+
+    def note(self, job_id: str, number: int) -> None:
+        """A job changed in commit `number`."""
+        self._commits.pop(job_id, None)
+        self._commits[job_id] = number
+        if len(self._commits) > MOST_LATEST:
+            self.floor = max(self.floor, self._commits.pop(next(iter(self._commits))))
+
+    def since(self, number: int) -> list[str] | None:
+        """Jobs that changed after commit `number`, the latest first; None = not known any more."""
+        if number < self.floor:
+            return None
+        found: list[str] = []
+        for job_id in reversed(self._commits):
+            if self._commits[job_id] <= number:
+                break
+            found.append(job_id)
+        return found
 
 
 class ChangeLog:
