@@ -4,6 +4,7 @@ One file of JSON lines, appended without fsync: it has to outlive the agent, and
 """
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,22 +157,50 @@ class Journal:
         self._lines: dict[ExecutionId, list[bytes]] = {}
         self._job_of: dict[ExecutionId, tuple[JobId, int]] = {}
         self._grown = 0
-        for line in read(path):
+        self._is_behind = False
+        """Whether the disk did not take a line."""
+        size = 0
+        for line, text in read(path):
             self.past.tell(line)
-            self._keep(line, encoder.encode(line) + b"\n")
+            self._keep(line, text)
+            size += len(text)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._compact()
+        os.ftruncate(self._file, size)
+        self._compact_if_possible()
 
     def append(self, line: Line) -> None:
-        """Write a line; it outlives this process when this returns. Raises OSError when the disk does not take it."""
+        """Write a line; it outlives this process when this returns.
+
+        Raises OSError when the disk does not take it; then nothing of it is there.
+        """
         if isinstance(line, Specified) and (line.job.id, line.job.version) in self._jobs:
             return
+        if self._is_behind:
+            self._compact()
+            self._is_behind = False
         text = encoder.encode(line) + b"\n"
-        os.write(self._file, text)
+        self._write(text)
         self._grown += len(text)
         self._keep(line, text)
         if self._grown > COMPACT_BYTES and self._grown > 2 * self._live_bytes():
-            self._compact()
+            self._compact_if_possible()
+
+    def note(self, line: Line) -> None:
+        """Write a line that the next agent can do without: when the disk does not take it, it is written with a later one."""
+        try:
+            self.append(line)
+        except OSError as error:
+            if not self._is_behind:
+                log.warning("journal_behind", path=str(self._path), reason=error.strerror)
+            self._is_behind = True
+            self._keep(line, encoder.encode(line) + b"\n")
+
+    def _write(self, text: bytes) -> None:
+        """The whole text or nothing: a part would hide all that comes after it."""
+        written = os.write(self._file, text)
+        if written < len(text):
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     def knows(self, execution_id: ExecutionId) -> bool:
         """Whether an intent of it is in the journal."""
@@ -207,26 +236,42 @@ class Journal:
     def _live_bytes(self) -> int:
         return sum(map(len, self._live()))
 
+    def _compact_if_possible(self) -> None:
+        """Compact, unless the disk has no room for it: later, then."""
+        try:
+            self._compact()
+        except OSError as error:
+            log.warning("journal_not_compacted", path=str(self._path), reason=error.strerror)
+            self._grown = 0
+
     def _compact(self) -> None:
-        """Write the live lines into a new file and put it in the old one's place."""
+        """Write the live lines into a new file and put it in the old one's place. Raises OSError; then the old one stays."""
         needed = set(self._job_of.values())
         self._jobs = {key: text for key, text in self._jobs.items() if key in needed}
         beside = self._path.with_suffix(".new")
         file = os.open(beside, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(file, "wb", closefd=False) as writer:
-            writer.writelines(self._live())
-        beside.rename(self._path)
+        try:
+            with open(file, "wb", closefd=False) as writer:
+                writer.writelines(self._live())
+            beside.rename(self._path)
+        except BaseException:
+            os.close(file)
+            beside.unlink(missing_ok=True)
+            raise
         os.close(self._file)
         self._file = file
         self._grown = 0
 
 
-def read(path: Path) -> Iterator[Line]:
-    """The lines of a journal, up to the first that is not whole: a machine that went down may leave such a one."""
+def read(path: Path) -> Iterator[tuple[Line, bytes]]:
+    """The lines of a journal and their text, up to the first that is not whole: a machine that went down may leave such a one."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as reader:
         for number, text in enumerate(reader, 1):
             try:
-                yield decoder.decode(text)
+                if not text.endswith(b"\n"):
+                    log.warning("journal_cut", path=str(path), line=number, reason="no end of line")
+                    return
+                yield decoder.decode(text), text
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 log.warning("journal_cut", path=str(path), line=number, reason=str(error))
                 return

@@ -1,5 +1,6 @@
 """A journal tells the next agent what this one wrote, and stays small."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -162,3 +163,22 @@ def test_each_execution_comes_back_in_its_last_known_phase() -> None:
             past.tell(line)
         (held,) = revive(past, "b1", 100.0)
         assert held.phase is phase
+
+
+def test_a_line_that_can_be_done_without_is_written_when_the_disk_has_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append(intended("e-1"))
+
+    def full(_file: int, _text: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        journal.note(started("e-1"))
+    journal.note(intended("e-2"))
+    journal.close()
+    told = Journal(tmp_path / "journal")
+    assert {name: entry.started for name, entry in told.past.entries.items()} == {"e-1": started("e-1"), "e-2": None}
+    told.close()
