@@ -115,7 +115,7 @@ async def _run(config: Config, node_id: NodeId, journal: Journal, output_limit: 
             runner = Runner(
                 engines=engines,
                 inputs=inputs,
-                publishers={publisher.name: publisher},
+                publishers=dict.fromkeys(publisher.names, publisher),
                 environment=Environment(node_id, os.environ, config.allow_env),
                 journal=journal,
                 shipper=Shipper(uplink),
@@ -128,7 +128,7 @@ async def _run(config: Config, node_id: NodeId, journal: Journal, output_limit: 
                 labels=labels_of(node_id, config.labels, capacity.gpus),
                 offer=Offer(
                     engines=tuple(engines.present),
-                    publishers=(publisher.name,),
+                    publishers=publisher.names,
                     sources=tuple(sorted(inputs)),
                     capacity=capacity,
                 ),

@@ -27,10 +27,11 @@ from orchestrator.routes import (
     reasons,
     results,
     schema,
+    versions,
     watch,
 )
 from orchestrator.routes.backend import VERSION, Backend
-from orchestrator.routes.wire import HttpRequest
+from orchestrator.routes.wire import HttpRequest, escaped
 
 HANDLERS = [
     schema.schema,
@@ -42,6 +43,7 @@ HANDLERS = [
     health.agent_node,
     health.authconfig,
     health.agent_config,
+    nodes.debug,
     auth.list_methods,
     auth.get_method,
     auth.authenticate,
@@ -50,6 +52,8 @@ HANDLERS = [
     jobs.get_job,
     jobs.stop_job,
     jobs.list_versions,
+    versions.rerun_job,
+    versions.diff_job,
     listing.list_history,
     listing.list_executions,
     listing.list_results,
@@ -66,6 +70,7 @@ HANDLERS = [
     logs.stream_logs,
     nodes.list_nodes,
     nodes.get_node,
+    nodes.change_node,
     agents.sync,
     agents.put_log,
     agents.put_result,
@@ -174,7 +179,7 @@ def refuse_bug(request: HttpRequest, error: Exception) -> Response[bytes]:
 
 def enveloped(envelope: ErrorEnvelope) -> Response[bytes]:
     """An error's answer."""
-    content = msgspec.json.encode(envelope) + b"\n"
+    content = escaped(msgspec.json.encode(envelope)) + b"\n"
     return Response(content, status_code=envelope.status, media_type=MediaType.JSON)
 
 

@@ -34,9 +34,6 @@ class PublishError(Exception):
 class Publisher(Protocol):
     """Stores results in one kind of place."""
 
-    name: str
-    """The type in a job that it serves, lower case."""
-
     async def publish(self, results: Results, publisher: SpecConfig) -> SpecConfig:
         """Store them, again and again if need be; gives where they are. Storing the same execution twice is storing it once.
 

@@ -18,7 +18,8 @@ LONGEST_BACKOFF = 10.0
 class OrchestratorPublisher:
     """Uploads one tar.gz an execution."""
 
-    name = "orchestrator"
+    names: tuple[str, ...] = ("orchestrator", "local")
+    """Bacalhau's `local` serves results from the node itself; ours may be behind NAT, and gone before they are fetched."""
 
     def __init__(self, uplink: Uplink) -> None:
         self._uplink = uplink

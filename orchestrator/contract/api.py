@@ -62,6 +62,24 @@ class PutJobResponse(Spec, frozen=True, kw_only=True):
     job_version: int = 0
 
 
+class RerunResponse(Spec, frozen=True, kw_only=True):
+    """Answer to a rerun."""
+
+    job_id: JobId
+    job_version: int
+    """The new one."""
+    evaluation_id: str
+    warnings: tuple[str, ...] | None
+
+
+class DiffResponse(Spec, frozen=True, kw_only=True):
+    """Answer to a comparison of a job with the one of its name."""
+
+    diff: str
+    """Lines that begin with `-`, `+` or a blank; empty = no difference."""
+    warnings: tuple[str, ...] | None
+
+
 class StopJobResponse(Spec, frozen=True, kw_only=True):
     """Answer to a stop. Empty = there was nothing to stop."""
 

@@ -38,7 +38,6 @@ _READERS: dict[str, Callable[[SpecConfig, str], object]] = {
     "local": local_source,
     "localdirectory": local_source,
     "inline": inline_source,
-    "orchestrator": no_params,
 }
 
 
@@ -85,12 +84,12 @@ def _config_problems(
     elif kind in {word.lower() for word in unbuilt}:
         message = f"{what} {config.type!r} is not built yet; there {'are' if len(known) > 1 else 'is'} {listed(known)}"
         yield Problem(path=place, found=shown(config.type), allowed=listed(known), message=message)
-    elif kind not in _READERS or kind not in {word.lower() for word in known}:
+    elif kind not in {word.lower() for word in known}:
         hint = nearest(kind, (*known, *unbuilt))
         yield Problem(path=place, found=shown(config.type), allowed=listed(known), hint=hint)
     else:
         try:
-            _READERS[kind](config, f"{path}.Params")
+            (no_params if what == "publisher" else _READERS[kind])(config, f"{path}.Params")
         except ParamsError as error:
             yield from error.problems
 

@@ -23,8 +23,9 @@ ENGINES = ("docker", "process", "wasm")
 UNBUILT_ENGINES: tuple[str, ...] = ()
 INPUT_SOURCES = ("local", "localDirectory", "inline")
 UNBUILT_INPUT_SOURCES = ("urlDownload", "s3", "ipfs", "gcs", "azure", "job")
-PUBLISHERS = ("orchestrator",)
-UNBUILT_PUBLISHERS = ("local", "s3", "s3managed", "ipfs")
+PUBLISHERS = ("orchestrator", "local")
+"""Both are kept by the orchestrator."""
+UNBUILT_PUBLISHERS = ("s3", "s3managed", "ipfs")
 
 RESERVED = "BACALHAU_"
 """Variables that begin so are ours to set."""

@@ -173,7 +173,7 @@ async def list_results(request: HttpRequest, job_id: FromPath[str], backend: Nam
         found += await backend.reactor.store.executions_by_id(accepted[begin : begin + SLICE])
     found.sort(key=lambda record: record.index)
     base = f"{base_url(request)}/api/v1/orchestrator/jobs/{entry.id}/results"
-    return await stream(request, (msgspec.json.encode(item) for item in published(found, base)))
+    return await stream(request, (msgspec.json.encode(item) for item in published(found, base)), escapes=False)
 
 
 def base_url(request: HttpRequest) -> str:

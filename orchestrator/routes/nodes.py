@@ -1,10 +1,10 @@
-"""Nodes: list and get. The orchestrator itself is one of them, which runs nothing."""
+"""Nodes: list, get, and what operators do to them. The orchestrator itself is one of them, which runs nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Meta
@@ -12,11 +12,14 @@ from msgspec import Meta
 from orchestrator.contract.api import NodeList, cased
 from orchestrator.contract.ids import NodeId
 from orchestrator.contract.node import NodeState
+from orchestrator.contract.spec import DURATION
+from orchestrator.contract.walk import listed, nearest
+from orchestrator.core.commands import Acted, Approve, Decision, DeleteNode, Drain, Reject, Undrain
 from orchestrator.errors import AmbiguousNodeError, InvalidRequestError, NodeNotFoundError
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.jobs import selector_of
 from orchestrator.routes.views import node_of, self_node
-from orchestrator.routes.wire import HttpRequest, answer, query
+from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, query
 
 ORDERS: dict[str, Callable[[NodeState], object]] = {
     "": lambda node: node.info.node_id,
@@ -66,15 +69,72 @@ async def list_nodes(request: HttpRequest, backend: NamedDependency[Backend]) ->
 @get("/api/v1/orchestrator/nodes/{node_id:str}")
 async def get_node(request: HttpRequest, node_id: FromPath[str], backend: NamedDependency[Backend]) -> Response[bytes]:
     """One node, by its id or by what only its id begins with."""
+    return await answer(request, cased({"Node": one_node(backend, node_id)}, "Node"))
+
+
+class ChangeRequest(Envelope, frozen=True, kw_only=True):
+    """Body of an action on a node."""
+
+    action: str = ""
+    message: str = ""
+    reason: str = ""
+    deadline: Annotated[float, Meta(ge=0, le=31_536_000), DURATION] | None = None
+    """Of a drain: seconds after which what still runs is moved; None = it may finish."""
+
+
+@put("/api/v1/orchestrator/nodes/{node_id:str}", body=ChangeRequest)
+async def change_node(
+    request: HttpRequest, node_id: FromPath[str], backend: NamedDependency[Backend]
+) -> Response[bytes]:
+    """Approve, reject, delete, drain or undrain a node."""
+    asked = await body(request, ChangeRequest)
+    found = one_node(backend, node_id).info.node_id
+    actions = actions_on(found, asked)
+    if asked.action not in actions:
+        message = f"Action: found {asked.action!r}, allowed: {listed(actions)}"
+        raise InvalidRequestError(message, hint=nearest(asked.action, tuple(actions)))
+    if found not in backend.reactor.cluster.nodes:
+        message = f"node {found} is the orchestrator itself: it cannot be changed"
+        raise InvalidRequestError(message)
+    reply = await backend.reactor.carry_out(actions[asked.action])
+    more = {"Running": reply.count, "ByState": reply.by_state} if isinstance(reply, Acted) else {}
+    return await answer(request, cased({"Success": True, **more}, "Success"))
+
+
+def actions_on(node_id: NodeId, asked: ChangeRequest) -> Mapping[str, Decision]:
+    """What can be asked of a node, by its word."""
+    reason = asked.reason or asked.message
+    return {
+        "approve": Approve(node_id=node_id),
+        "reject": Reject(node_id=node_id),
+        "delete": DeleteNode(node_id=node_id),
+        "drain": Drain(node_id=node_id, reason=reason, seconds=asked.deadline),
+        "undrain": Undrain(node_id=node_id),
+    }
+
+
+@get("/api/v1/agent/debug")
+async def debug(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
+    """What the orchestrator knows of its nodes and of itself."""
+    cluster = backend.reactor.cluster
+    server = {
+        "ClusterID": cluster.id,
+        "Commit": backend.reactor.commit,
+        "Jobs": len(cluster.jobs),
+        "Executions": len(cluster.executions),
+    }
+    return await answer(request, {"DiscoveredNodes": all_nodes(backend), "Orchestrator": server})
+
+
+def one_node(backend: Backend, wanted: str) -> NodeState:
+    """The node of an id, or whose id alone begins so. Raises NodeNotFoundError, AmbiguousNodeError."""
     nodes = {node.info.node_id: node for node in all_nodes(backend)}
-    found = [name for name in nodes if name.startswith(node_id)]
-    if node_id in nodes:
-        found = [NodeId(node_id)]
+    found = [wanted] if wanted in nodes else [name for name in nodes if name.startswith(wanted)]
     if not found:
-        raise NodeNotFoundError(node_id)
+        raise NodeNotFoundError(wanted)
     if len(found) > 1:
-        raise AmbiguousNodeError(node_id, sorted(found))
-    return await answer(request, cased({"Node": nodes[found[0]]}, "Node"))
+        raise AmbiguousNodeError(wanted, sorted(found))
+    return nodes[NodeId(found[0])]
 
 
 def all_nodes(backend: Backend) -> list[NodeState]:

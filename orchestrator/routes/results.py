@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
 
+from orchestrator.contract.params import PUBLISHERS
 from orchestrator.contract.partitions import state_word
 from orchestrator.core.cluster import JobEntry
 from orchestrator.errors import OrchestratorError
@@ -60,6 +61,6 @@ def reason_of(backend: Backend, entry: JobEntry, index: int, *, has_success: boo
     if not has_success:
         state = state_word(state_byte(backend.reactor.cluster, entry, index))
         return f"result not found: partition {index} of job {entry.id} has no success yet, it is {state}"
-    if entry.record.job.task.publisher.type != "orchestrator":
+    if entry.record.job.task.publisher.type not in PUBLISHERS:
         return f"result not found: job {entry.id} does not publish to the orchestrator"
     return f"result not found: the archive of partition {index} of job {entry.id} is not kept here any more"

@@ -90,9 +90,13 @@ def token_of(request: HttpRequest, token: str) -> str:
     return f"{request.method} {request.url.path} {token}" if token else ""
 
 
-async def answer(request: HttpRequest, value: msgspec.Struct | dict[str, Any] | bytes) -> Response[bytes]:
+async def answer(
+    request: HttpRequest, value: msgspec.Struct | dict[str, Any] | bytes, *, escapes: bool = True
+) -> Response[bytes]:
     """200 with a JSON object: indented where the query has `pretty`, packed where it is long and the client takes that."""
     content = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    if escapes:
+        content = escaped(content)
     if "pretty" in request.query_params:
         content = msgspec.json.format(content, indent=2)
     headers = {}
@@ -104,11 +108,16 @@ async def answer(request: HttpRequest, value: msgspec.Struct | dict[str, Any] | 
     return Response(content, media_type=MediaType.JSON, headers=headers)
 
 
-async def stream(request: HttpRequest, items: Iterable[bytes]) -> Listing:
+async def stream(request: HttpRequest, items: Iterable[bytes], *, escapes: bool = True) -> Listing:
     """A list as it is made: `{"NextToken":"","Items":[...]}` of encoded items."""
     if "pretty" in request.query_params:
-        return await answer(request, b"".join([piece async for piece in _listed(items)]))
-    return Stream(_listed(items), media_type=MediaType.JSON)
+        return await answer(request, b"".join([piece async for piece in _listed(items)]), escapes=escapes)
+    return Stream(_listed(map(escaped, items) if escapes else items), media_type=MediaType.JSON)
+
+
+def escaped(content: bytes) -> bytes:
+    """JSON that is safe inside HTML, as Go writes it: these three stand in texts only."""
+    return content.replace(b"&", b"\\u0026").replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
 
 
 async def _listed(items: Iterable[bytes]) -> AsyncIterator[bytes]:

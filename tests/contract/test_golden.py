@@ -21,14 +21,27 @@ FILES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 if not FILES:
     pytest.skip("the recordings of a real Bacalhau are not beside this project", allow_module_level=True)
 
-ORDER = ("put-", "job-", "list", "stop-", "rerun", "diff", "nodes", "node-")
+ORDER = ("put-", "job-", "list", "stop-", "rerun", "diff", "nodes", "node")
 """Files that need the job or the nodes, by how their names begin, in this order; all others go first."""
+NODE_ORDER = (
+    "node-get",
+    "node-get-none",
+    "node-put-reject",
+    "node-put-reject2",
+    "node-get-rejected",
+    "node-put-approve",
+    "node-put-bad",
+    "node-put-none",
+    "node-put-delete-connected",
+)
+"""What is done to a node changes what follows."""
 THEIR_JOB = "j-30957fe5-f266-420e-8e3a-faa31edd2b44"
 OURS = {
     "authn-challenge": (400, "a user's mistake is no 5xx"),
     "job-get-tooshort": (409, "a user's mistake is no 5xx"),
     "job-logs-plain": (400, "an empty log would be a lie"),
     "list-order-bad": (400, "a user's mistake is no 5xx"),
+    "node-put-bad": (400, "a user's mistake is no 5xx"),
     "put-badconstraint": (400, "refused when it comes, not left waiting"),
     "put-badengine": (400, "refused when it comes, not failed later"),
     "put-badlabel": (400, "no selector could name it"),
@@ -39,25 +52,12 @@ OURS = {
     "put-noimage": (400, "refused when it comes, not failed later"),
     "put-text": (415, "the status says it"),
     "put-yaml": (415, "the status says it"),
+    "rerun": (200, "the recording is of a store that was locked"),
+    "rerun-badversion": (404, "the recording is of a store that was locked"),
+    "rerun-none": (404, "an unknown job is not found"),
     "stop-done": (409, "a user's mistake is no 5xx"),
 }
 """On purpose another status, and why."""
-LATER = {
-    "debug": 404,
-    "diff": 405,
-    "diff-none": 405,
-    "node-get-rejected": 200,
-    "node-put-approve": 405,
-    "node-put-bad": 405,
-    "node-put-delete-connected": 405,
-    "node-put-none": 405,
-    "node-put-reject": 405,
-    "node-put-reject2": 405,
-    "rerun": 404,
-    "rerun-badversion": 404,
-    "rerun-none": 404,
-}
-"""Not built yet, and what is answered until then."""
 OWN_WORDS = {
     "job-history-bad": "Go's validator",
     "put-badname": "the recording is of a second submission",
@@ -118,6 +118,8 @@ async def play() -> dict[str, httpx.Response]:
 
 def place(name: str) -> tuple[int, bool, str]:
     """`put-ok` is the last of its group: what follows is about its job."""
+    if name in NODE_ORDER:
+        return len(ORDER) + 1, False, f"{NODE_ORDER.index(name)}"
     group = next((at for at, begin in enumerate(ORDER, 1) if name.startswith(begin)), 0)
     return group, name == "put-ok", name
 
@@ -191,7 +193,7 @@ def lines(history: list[dict[str, Any]]) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name not in LATER])
+@pytest.mark.parametrize("name", FILES)
 def test_a_recorded_request_is_answered_alike(name: str, answers: dict[str, httpx.Response]) -> None:
     recorded, answer = read(name), answers[name]
     status = OURS[name][0] if name in OURS else recorded["status"]
@@ -201,12 +203,15 @@ def test_a_recorded_request_is_answered_alike(name: str, answers: dict[str, http
         return
     assert answer.headers["content-type"] == "application/json"
     if name in OURS:
-        assert name == "put-badname" or answer.json()["Status"] == status
+        assert status == 200 or answer.json()["Status"] == status
         return
     wanted, ours = recorded["response"]["json"], answer.json()
     if name == "nodes-limit":  # which one comes first is a matter of names
         assert len(ours["Nodes"]) == len(wanted["Nodes"])
         return
+    if name == "debug":  # what they have of their own (a NATS server) we have not
+        nodes = [node for node in ours["DiscoveredNodes"] if node["Info"]["NodeType"] == "Compute"]
+        wanted, ours = {"DiscoveredNodes": wanted["DiscoveredNodes"][:1]}, {"DiscoveredNodes": nodes[:1]}
     if status == 200 and name == "config":
         assert {"API", "Orchestrator", "Compute", "JobDefaults"} <= ours["config"].keys()
         return
@@ -246,12 +251,5 @@ def only_shape(answer: Any) -> Any:
     return answer
 
 
-@pytest.mark.parametrize("name", sorted(LATER))
-def test_what_is_not_built_yet_says_so(name: str, answers: dict[str, httpx.Response]) -> None:
-    answer = answers[name]
-    assert answer.status_code == LATER[name]
-    assert answer.status_code == 200 or answer.json()["Component"] == "APIServer"
-
-
 def test_every_difference_is_of_a_recording() -> None:
-    assert {*OURS, *LATER, *OWN_WORDS} <= set(FILES)
+    assert {*OURS, *OWN_WORDS} <= set(FILES)

@@ -58,7 +58,7 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
     ({"Engine": engine("wasm")}, f"{TASK}invalid wasm engine param: 'EntryModule' cannot be empty"),
     ({"Engine": engine("docker")}, f"{TASK}invalid docker engine param: 'Image' cannot be empty"),
     ({"Engine": engine("process")}, f"{TASK}invalid process engine param: 'Command' cannot be empty"),
-    ({"Publisher": {"Type": "s3"}}, f"{TASK}publisher 's3' is not built yet; there is orchestrator"),
+    ({"Publisher": {"Type": "s3"}}, f"{TASK}publisher 's3' is not built yet; there are orchestrator, local"),
     ({"Env": {"": "x"}}, f"{TASK}environment variable name cannot be empty"),
     ({"Env": {"a": "x"}}, f"{TASK}environment variable 'a' must be uppercase"),
     ({"Env": {"1A": "x"}}, f"{TASK}environment variable '1A' must start with a letter"),
