@@ -34,7 +34,7 @@ def observe(draft: Draft, node: NodeEntry, request: SyncRequest) -> None:
             continue
         if report.state is not execution.state:
             take(draft, execution, report)
-    for execution_id in node.live.keys() - node.named:
+    for execution_id in sorted(node.live.keys() - node.named):
         execution = draft.live_execution(execution_id)
         if execution.session != request.session:
             lose(draft, execution, Cause.AGENT, "the node's agent was restarted and has lost it")
