@@ -1,0 +1,100 @@
+"""What happened in the cluster: to jobs, executions and nodes, in one order."""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from msgspec import Meta
+
+from orchestrator.contract.history import Level
+from orchestrator.contract.ids import JobId, NodeId
+from orchestrator.contract.overview import ClusterEvent, ClusterEvents
+from orchestrator.core.model import Happening
+from orchestrator.errors import InvalidRequestError
+from orchestrator.routes.backend import Backend
+from orchestrator.routes.views import rfc3339
+from orchestrator.routes.wire import HttpRequest, answer, query
+from orchestrator.store.base import EventQuery
+from orchestrator.watch import ANY_JOB, ANY_NODE
+
+PAGE = 100
+BEGINNING = "0.0."
+"""The cursor before everything."""
+
+
+class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events. Without `after`: the newest."""
+
+    after: str = ""
+    limit: Annotated[int, Meta(ge=0, le=1000)] = 0
+    wait: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    """Seconds that the answer may be held while there is nothing new."""
+
+
+@get("/api/v1/orchestrator/events", query=EventsQuery, answer=ClusterEvents)
+async def list_events(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
+    """What happened after a cursor, oldest first; with `wait` held until there is something."""
+    asked = query(request.query_params, EventsQuery)
+    wanted = EventQuery(after=place_of(asked.after) if asked.after else None, limit=asked.limit or PAGE)
+    lines: list[Happening] = []
+    bells = backend.reactor.bells
+    try:
+        async with asyncio.timeout(asked.wait or None):
+            with bells.listen(ANY_JOB, ANY_NODE) as rung:
+                while True:
+                    rung.clear()
+                    lines = await backend.reactor.store.events(wanted)
+                    if lines or not asked.wait or backend.is_closing:
+                        break
+                    await rung.wait()
+    except TimeoutError:
+        pass
+    items = tuple(event_of(backend, line) for line in lines)
+    return await answer(request, ClusterEvents(cursor=cursor_of(lines, asked.after), items=items))
+
+
+def cursor_of(lines: list[Happening], before: str) -> str:
+    """Where to go on behind some lines."""
+    if not lines:
+        return before or BEGINNING
+    last = lines[-1]
+    return f"{last.time}.{last.seq}.{last.job_id}"
+
+
+def place_of(cursor: str) -> tuple[int, str, int]:
+    """Time, job and number of the line that a cursor names. Raises InvalidRequestError."""
+    time, _, rest = cursor.partition(".")
+    seq, dot, job_id = rest.partition(".")
+    if not dot or not all(
+        part.isascii() and part.isdigit() and len(part) < 19 + (part is time) for part in (time, seq)
+    ):
+        message = f"after: found {cursor[:60]!r}, allowed: the Cursor of an answer of this route"
+        raise InvalidRequestError(message)
+    if int(time) >= 2**63:
+        message = f"after: found the time {time}, allowed: the Cursor of an answer of this route"
+        raise InvalidRequestError(message)
+    return int(time), job_id, int(seq)
+
+
+def event_of(backend: Backend, line: Happening) -> ClusterEvent:
+    """A line of history as an event."""
+    entry = backend.reactor.cluster.jobs.get(line.job_id)
+    node = line.details.get("NodeID", "")
+    if line.execution_id and not node:
+        execution = backend.reactor.cluster.executions.get(line.execution_id)
+        node = execution.node_id if execution else ""
+    return ClusterEvent(
+        time=rfc3339(line.time),
+        type=line.level,
+        topic=line.topic,
+        message=line.message,
+        job_id=JobId(line.job_id),
+        job_name=entry.record.job.name if entry else "",
+        job_version=line.job_version,
+        execution_id=line.execution_id,
+        partition=line.index if line.level is Level.EXECUTION and line.index >= 0 else None,
+        node_id=NodeId(node),
+        details=line.details,
+    )

@@ -1,0 +1,150 @@
+"""The cluster's watch: how far each job is and how nodes stand, as it changes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.response import Stream
+from msgspec.structs import replace
+
+from orchestrator.contract.ids import JobId, NodeId
+from orchestrator.contract.node import NodeState
+from orchestrator.contract.overview import ClusterFrame, JobSummary, Progress
+from orchestrator.core.model import JobRecord
+from orchestrator.errors import StaleCursorError
+from orchestrator.routes.backend import Backend
+from orchestrator.routes.nodes import all_nodes
+from orchestrator.routes.watch import HEARTBEAT, commit_of
+from orchestrator.routes.wire import HttpRequest, query
+from orchestrator.store.base import JobQuery
+from orchestrator.watch import ANY_JOB, ANY_NODE
+
+PERIOD = 0.25
+"""Seconds between two frames at least."""
+NEWEST = 500
+"""Jobs that a snapshot begins with, beside those that have not ended."""
+OWNER = "bacalhau.org/client.instance.id"
+
+
+class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """From where on. Without `after`: a snapshot, then what changes."""
+
+    namespace: str = ""
+    after: str = ""
+
+
+@get("/api/v1/orchestrator/watch", query=WatchQuery, answer=ClusterFrame)
+async def watch_cluster(request: HttpRequest, backend: NamedDependency[Backend]) -> Stream:
+    """Summaries of jobs, and nodes, as they change, at most four times a second, without end. 410 as a job's watch."""
+    asked = query(request.query_params, WatchQuery)
+    commit = commit_of(backend, asked.after)
+    if backend.reactor.latest.since(commit) is None:
+        raise StaleCursorError
+    watching = ClusterWatch(backend, asked.namespace, commit, is_new=not asked.after)
+    return Stream(watching.frames(), media_type="application/x-ndjson")
+
+
+class ClusterWatch:
+    """One watch of the cluster."""
+
+    def __init__(self, backend: Backend, namespace: str, commit: int, *, is_new: bool) -> None:
+        self._backend = backend
+        self._namespace = namespace
+        self._commit = commit
+        self._is_new = is_new
+        self._nodes: dict[NodeId, NodeState] = {}
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """Lines of JSON; ends when so much changed that only a snapshot helps, or the server ends."""
+        reactor = self._backend.reactor
+        with reactor.bells.listen(ANY_JOB, ANY_NODE) as rung:
+            if self._is_new:
+                yield await self._frame(await self._all_jobs(), is_snapshot=True)
+            else:
+                yield await self._frame(())
+            while not self._backend.is_closing:
+                rung.clear()
+                at = reactor.commit
+                changed = reactor.latest.since(self._commit)
+                if changed is None:
+                    return
+                self._commit = at
+                jobs = [entry.record for job_id in changed if (entry := reactor.cluster.jobs.get(JobId(job_id)))]
+                line = await self._frame(jobs)
+                if line:
+                    yield line
+                    await asyncio.sleep(PERIOD)
+                    continue
+                try:
+                    async with asyncio.timeout(HEARTBEAT):
+                        await rung.wait()
+                except TimeoutError:
+                    self._nodes = {
+                        name: node for name, node in self._nodes.items() if name == self._backend.info.node_id
+                    }
+                    yield await self._frame(()) or self._line(ClusterFrame(cursor=self._cursor()))
+
+    async def _all_jobs(self) -> Iterable[JobRecord]:
+        """Jobs that have not ended, and the newest others."""
+        wanted = JobQuery(namespace=self._namespace, is_reversed=True, limit=NEWEST)
+        newest, _ = await self._backend.reactor.store.jobs(wanted)
+        jobs = {record.job.id: record for record in newest}
+        live = (entry.record for entry in self._backend.reactor.cluster.jobs.values())
+        return (jobs | {record.job.id: record for record in live}).values()
+
+    async def _frame(self, records: Iterable[JobRecord], *, is_snapshot: bool = False) -> bytes:
+        """What changed, as a line; empty when nothing did and this is not the first one."""
+        is_first = not self._nodes
+        counted = self._backend.summaries.of
+        wanted = [record for record in records if self._namespace in ("", "*", record.job.namespace)]
+        summaries = [summary_line(*await counted(record)) for record in wanted]
+        nodes = {node.info.node_id: node for node in all_nodes(self._backend)}
+        changed = tuple(node for name, node in nodes.items() if still(node) != still(self._nodes.get(name)))
+        gone = tuple(self._nodes.keys() - nodes.keys())
+        if not (summaries or changed or gone or is_first):
+            return b""
+        self._nodes = nodes
+        frame = ClusterFrame(
+            cursor=self._cursor(), is_snapshot=is_snapshot, jobs=tuple(summaries), nodes=changed, gone_nodes=gone
+        )
+        return self._line(frame)
+
+    def _cursor(self) -> str:
+        return f"{self._backend.reactor.start_id}.{self._commit}"
+
+    def _line(self, frame: ClusterFrame) -> bytes:
+        return msgspec.json.encode(frame) + b"\n"
+
+
+def still(node: NodeState | None) -> NodeState | None:
+    """A node without what every sync changes."""
+    if node is None:
+        return None
+    link = replace(node.connection_state, last_heartbeat="", last_compute_seq_num=0, last_orchestrator_seq_num=0)
+    return replace(node, connection_state=link)
+
+
+def summary_line(record: JobRecord, summary: dict[str, int], progress: Progress) -> JobSummary:
+    """A job as a line of a list."""
+    job = record.job
+    return JobSummary(
+        job_id=job.id,
+        job_version=job.version,
+        name=job.name,
+        namespace=job.namespace,
+        type=job.type.value,
+        engine=job.task.engine.type,
+        priority=job.priority,
+        count=record.width,
+        labels=job.labels,
+        owner=job.meta.get(OWNER, ""),
+        state=job.state.state_type.value,
+        message=job.state.message,
+        summary=summary,
+        progress=progress,
+        is_suspended=record.is_suspended,
+        create_time=job.create_time,
+        modify_time=job.modify_time,
+    )
