@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import uuid
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import uvicorn
 import uvloop
 
 from orchestrator.app import create_app
-from orchestrator.config import Config, ConfigError, read_config
+from orchestrator.config import Config, ConfigError, is_loopback, read_config, refuse_exposure
 from orchestrator.contract.ids import NodeId
 from orchestrator.errors import OrchestratorError
 from orchestrator.reactor import Reactor
@@ -26,7 +27,16 @@ from orchestrator.routes.backend import Backend
 from orchestrator.store.base import Store
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.sqlite import SqliteStore
+from orchestrator.tls import server_context
+from orchestrator.tokens import FILE, TokenError, Tokens, read
 
+KEEPALIVE = (
+    ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1),
+    ((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 30),
+    ((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL), 10),
+    ((socket.IPPROTO_TCP, socket.TCP_KEEPCNT), 4),
+)
+"""A word now and then on silent connections, so that what forwards them forgets none and the dead are seen; in seconds."""
 log = structlog.get_logger()
 
 
@@ -48,7 +58,9 @@ def main() -> int:
     )
     try:
         config = read_config(sys.argv[1:], os.environ)
-    except ConfigError as error:
+        if not is_loopback(config.host):
+            refuse_exposure(config, has_tokens=read(config.data_dir / FILE).is_required)
+    except (ConfigError, TokenError) as error:
         return _fail(str(error), 2)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -93,8 +105,9 @@ async def run(config: Config, store: Store, listener: socket.socket, ending: asy
     reactor = Reactor(store, node_id, lease=config.lease, fence=config.fence)
     await reactor.start()
     results = await Results.open(directory / "results", config.max_result)
-    backend = Backend(reactor, directory / "logs", results, node_id)
-    server = Server(server_config(backend))
+    tokens = Tokens(directory, is_exposed=not is_loopback(config.host))
+    backend = Backend(reactor, directory / "logs", results, node_id, tokens)
+    server = Server(server_config(backend, tls_of(config)))
     broken: list[OrchestratorError] = []
 
     async def react() -> None:
@@ -108,7 +121,11 @@ async def run(config: Config, store: Store, listener: socket.socket, ending: asy
         work = [tasks.create_task(react()), tasks.create_task(backend.follow_ends())]
         serving = tasks.create_task(server.serve(sockets=[listener]))
         host, port = listener.getsockname()[:2]
-        log.info("listening", url=f"http://{host}:{port}", id=node_id, data_dir=str(directory), store=config.store)
+        scheme = "https" if config.tls_cert else "http"
+        address = f"[{host}]" if ":" in host else host
+        log.info(
+            "listening", url=f"{scheme}://{address}:{port}", id=node_id, data_dir=str(directory), store=config.store
+        )
         await ending.wait()
         log.info("ending")
         backend.close()
@@ -129,11 +146,25 @@ class Server(uvicorn.Server):
         yield
 
 
-def server_config(backend: Backend) -> uvicorn.Config:
+def tls_of(config: Config) -> ssl.SSLContext | None:
+    """What TLS is spoken by. Raises StartError."""
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    try:
+        return server_context(config.tls_cert, config.tls_key)
+    except OSError as error:
+        files = f"tls_cert {config.tls_cert}, tls_key {config.tls_key}"
+        reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else error.strerror or str(error)
+        message = f"{files}: {reason}; allowed: a certificate and its key as PEM files without a password"
+        raise StartError(message) from error
+
+
+def server_config(backend: Backend, tls: ssl.SSLContext | None) -> uvicorn.Config:
     """How HTTP is spoken."""
     return uvicorn.Config(
         create_app(backend),
         loop="uvloop",
+        ssl_context_factory=None if tls is None else lambda *_: tls,
         http="httptools",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
@@ -152,6 +183,8 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for option, value in KEEPALIVE:  # what is accepted has them too
+        listener.setsockopt(*option, value)
     try:
         listener.bind((host, port))
         listener.listen(2048)

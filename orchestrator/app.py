@@ -8,21 +8,26 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Litestar, Response
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.enums import MediaType
+from litestar.enums import MediaType, ScopeType
 from litestar.exceptions import HTTPException
-from litestar.types import HTTPResponseStartEvent, Message, Scope
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
 from orchestrator.contract.api import MAX_BODY, ErrorEnvelope
 from orchestrator.errors import InvalidJobError, InvalidRequestError, OrchestratorError
 from orchestrator.routes import (
+    admission,
     agents,
     auth,
+    events,
     health,
+    holding,
     jobs,
     listing,
     logs,
     nodes,
+    overview,
     partitions,
     reasons,
     results,
@@ -47,6 +52,7 @@ HANDLERS = [
     auth.list_methods,
     auth.get_method,
     auth.authenticate,
+    admission.me,
     jobs.submit_job,
     jobs.list_jobs,
     jobs.get_job,
@@ -54,6 +60,8 @@ HANDLERS = [
     jobs.list_versions,
     versions.rerun_job,
     versions.diff_job,
+    holding.suspend_job,
+    holding.resume_job,
     listing.list_history,
     listing.list_executions,
     listing.list_results,
@@ -70,7 +78,10 @@ HANDLERS = [
     logs.stream_logs,
     nodes.list_nodes,
     nodes.get_node,
+    overview.watch_cluster,
+    events.list_events,
     nodes.change_node,
+    admission.join_node,
     agents.sync,
     agents.put_log,
     agents.put_result,
@@ -99,6 +110,23 @@ log = structlog.get_logger()
 
 def create_app(backend: Backend) -> Litestar:
     """The server of one orchestrator, whose reactor is started and run by the caller."""
+    admitted = admission.Admission(backend)
+
+    def sockets(app: ASGIApp) -> ASGIApp:
+        """Who may not open a WebSocket is answered as over HTTP, before there is one."""
+
+        async def run(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == ScopeType.WEBSOCKET:
+                connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope, receive, send)
+                try:
+                    await admitted.admit(connection)
+                except OrchestratorError as error:
+                    await deny(send, refuse(connection, error))
+                    return
+            await app(scope, receive, send)
+
+        return run
+
     return Litestar(
         HANDLERS,
         dependencies={"backend": Provide(lambda: backend, sync_to_thread=False, use_cache=True)},
@@ -107,6 +135,8 @@ def create_app(backend: Backend) -> Litestar:
             HTTPException: refuse_request,
             Exception: refuse_bug,
         },
+        guards=[admitted.guard],
+        middleware=[sockets],
         before_request=check_client,
         before_send=[add_headers],
         request_max_body_size=MAX_BODY,
@@ -115,7 +145,15 @@ def create_app(backend: Backend) -> Litestar:
     )
 
 
-def refuse(request: HttpRequest, error: Exception) -> Response[bytes]:
+async def deny(send: Send, response: Response[bytes]) -> None:
+    """Answer the request for a WebSocket with something else; an extension of ASGI that Litestar's types do not know."""
+    sending: Any = send
+    headers = [(b"content-type", b"application/json"), *HEADERS]
+    await sending({"type": "websocket.http.response.start", "status": response.status_code, "headers": headers})
+    await sending({"type": "websocket.http.response.body", "body": response.content})
+
+
+def refuse(request: ASGIConnection[Any, Any, Any, Any], error: Exception) -> Response[bytes]:
     """An error of ours as an envelope."""
     assert isinstance(error, OrchestratorError)
     problems = error.problems if isinstance(error, InvalidJobError | InvalidRequestError) else ()
@@ -135,7 +173,7 @@ def refuse(request: HttpRequest, error: Exception) -> Response[bytes]:
     )
 
 
-def no_route(request: HttpRequest) -> Response[bytes]:
+def no_route(request: ASGIConnection[Any, Any, Any, Any]) -> Response[bytes]:
     """404 for a path that means nothing."""
     known: dict[str, Any] = {**NO_ROUTE, "request_id": request.headers.get("x-request-id", "")}
     return enveloped(ErrorEnvelope(status=404, code="NotFound", component="APIServer", **known))

@@ -24,9 +24,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an orchestrator can be told."""
 
     host: str = "127.0.0.1"
-    """A loopback address: until there are tokens, nobody else may call."""
+    """Outside loopback only with tokens, and with a certificate unless `no_tls` says otherwise."""
     port: int = 1234
     """0 = any that is free."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    """PEM files: the certificate with what leads to its authority, and its key; None = no TLS."""
+    no_tls: bool = False
+    """Said on purpose: a proxy in front of us speaks TLS."""
     data_dir: Path = Path("~/.shoal/orchestrator").expanduser()
     lease: float = 30.0
     """Seconds that a node's word counts."""
@@ -41,6 +46,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 NAMES = {
     "host": ("address to listen on (127.0.0.1)", "ADDRESS"),
     "port": ("port to listen on, 0 = any (1234)", "PORT"),
+    "tls_cert": ("certificate to show, PEM, with those that lead to its authority", "FILE"),
+    "tls_key": ("its key, PEM", "FILE"),
+    "no_tls": ("listen outside loopback without TLS: behind a proxy that speaks it", ""),
     "data_dir": ("where state, logs and results are kept (~/.shoal/orchestrator)", "DIR"),
     "lease": ("how long a node's word counts, 30s (30s)", "DURATION"),
     "fence": ("how long a node works on without hearing anything, 10m (10m)", "DURATION"),
@@ -82,7 +90,11 @@ def _parser() -> Parser:
         prog="python -m orchestrator", description="The orchestrator of a Shoal cluster.", allow_abbrev=False
     )
     for name, (meaning, shape) in NAMES.items():
-        parser.add_argument("--" + name.replace("_", "-"), dest=name, metavar=shape, help=meaning)
+        flag = "--" + name.replace("_", "-")
+        if shape:
+            parser.add_argument(flag, dest=name, metavar=shape, help=meaning)
+        else:
+            parser.add_argument(flag, dest=name, nargs="?", const="true", metavar="true|false", help=meaning)
     return parser
 
 
@@ -132,7 +144,22 @@ def _convert(said: Mapping[str, Any]) -> Config:
     if store not in STORES:
         message = f"store: found {store!r}, allowed: {', '.join(STORES)}"
         raise ConfigError(message)
+    cert, key = (Path(str(said[name])).expanduser() if said.get(name) else None for name in ("tls_cert", "tls_key"))
+    if (cert is None) != (key is None):
+        lacking = "tls_key" if key is None else "tls_cert"
+        message = f"{lacking}: found nothing, allowed: a file: tls_cert and tls_key go together"
+        raise ConfigError(message)
+    no_tls = str(said.get("no_tls", False)).lower()
+    if no_tls not in ("true", "false"):
+        message = f"no_tls: found {no_tls!r}, allowed: true, false"
+        raise ConfigError(message)
+    if no_tls == "true" and cert is not None:
+        message = "no_tls: found true, allowed: false, as there is a tls_cert"
+        raise ConfigError(message)
     return Config(
+        tls_cert=cert,
+        tls_key=key,
+        no_tls=no_tls == "true",
         host=_host(str(said.get("host", default.host))),
         port=_port(str(said.get("port", default.port))),
         data_dir=Path(str(said.get("data_dir", default.data_dir))).expanduser().absolute(),
@@ -143,19 +170,37 @@ def _convert(said: Mapping[str, Any]) -> Config:
 
 
 def _host(text: str) -> str:
-    """A loopback address."""
+    """An address of this machine."""
     host = "127.0.0.1" if text == "localhost" else text.strip("[]")
     try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+        return str(ipaddress.ip_address(host))
+    except ValueError as error:
+        message = f"host: found {text!r}, allowed: a loopback address such as 127.0.0.1, another one of this machine, or 0.0.0.0"
+        raise ConfigError(message) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody can call but programs of this machine."""
+    return ipaddress.ip_address(host).is_loopback
+
+
+def refuse_exposure(config: Config, *, has_tokens: bool) -> None:
+    """Raises ConfigError where an orchestrator would be open to all who reach it, or its tokens to all who listen."""
+    if is_loopback(config.host):
+        return
+    if not has_tokens:
         message = (
-            f"host: found {text!r}, allowed: a loopback address such as 127.0.0.1. This version has no tokens yet, so "
-            f"everyone who reaches it could run programs on the nodes; reach it from elsewhere through an SSH tunnel"
+            f"host: found {config.host!r}, allowed: a loopback address such as 127.0.0.1, as there are no tokens: everyone who "
+            f"reaches it could run programs on the nodes. Make one first: shoal token create NAME --role admin "
+            f"--data-dir {config.data_dir}"
         )
         raise ConfigError(message)
-    return host
+    if config.tls_cert is None and not config.no_tls:
+        message = (
+            f"host: found {config.host!r} without TLS, so that tokens could be read on the way. Give --tls-cert and --tls-key, "
+            f"or --no-tls where a proxy in front speaks TLS"
+        )
+        raise ConfigError(message)
 
 
 def _port(text: str) -> int:

@@ -44,14 +44,15 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 @get("/api/v1/auth")
 async def list_methods(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
-    """How a client may say who it is."""
-    return await answer(request, {"NextToken": "", "Methods": {METHOD: requirement(backend)}})
+    """How a client may say who it is; where tokens are wanted there is no other way."""
+    methods = {} if backend.tokens.is_required() else {METHOD: requirement(backend)}
+    return await answer(request, {"NextToken": "", "Methods": methods})
 
 
 @get("/api/v1/auth/{method:str}")
 async def get_method(request: HttpRequest, method: FromPath[str], backend: NamedDependency[Backend]) -> Response[bytes]:
     """What one method wants."""
-    if method != METHOD:
+    if method != METHOD or backend.tokens.is_required():
         raise UnknownMethodError(method)
     return await answer(request, requirement(backend))
 
@@ -61,7 +62,7 @@ async def authenticate(
     request: HttpRequest, method: FromPath[str], backend: NamedDependency[Backend]
 ) -> Response[bytes]:
     """A token for a signed phrase; 401 with the reason for one that is not signed."""
-    if method != METHOD:
+    if method != METHOD or backend.tokens.is_required():
         raise UnknownMethodError(method)
     asked = await body(request, AuthRequest)
     try:

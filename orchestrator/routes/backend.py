@@ -1,18 +1,19 @@
 """What the routes work with: the reactor, the logs, the archives, and who this orchestrator is."""
 
 import secrets
-from collections import Counter
 from pathlib import Path
 
 from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.ids import ExecutionId, NodeId, Timestamp
 from orchestrator.contract.node import BuildVersion, ComputeNodeInfo, NodeInfo, Resources
 from orchestrator.core.cluster import JobEntry
-from orchestrator.core.model import ExecutionRecord, JobRecord
+from orchestrator.core.model import ExecutionRecord
 from orchestrator.logbook import Logbook
 from orchestrator.reactor import Reactor
 from orchestrator.results import Results
-from orchestrator.watch import ANY_JOB, job_bell, node_bell
+from orchestrator.routes.progress import Summaries
+from orchestrator.tokens import Tokens
+from orchestrator.watch import ANY_JOB, ANY_NODE, job_bell, node_bell
 
 VERSION = BuildVersion(
     major="1",
@@ -29,10 +30,12 @@ VERSION = BuildVersion(
 class Backend:
     """One orchestrator as its routes see it. `follow_ends` has to run beside the reactor."""
 
-    def __init__(self, reactor: Reactor, logs: Path, results: Results, node_id: NodeId) -> None:
+    def __init__(self, reactor: Reactor, logs: Path, results: Results, node_id: NodeId, tokens: Tokens) -> None:
         self.reactor = reactor
+        self.tokens = tokens
         self.logbook = Logbook(logs, reactor.store, self.followed)
         self.results = results
+        self.summaries = Summaries(reactor)
         self.started = reactor.clock.now()
         self.info = info_of(node_id)
         self.secret = secrets.token_bytes(32)
@@ -52,6 +55,8 @@ class Backend:
             self.reactor.bells.ring(node_bell(node_id))
         for job_id in self.reactor.cluster.jobs:
             self.reactor.bells.ring(job_bell(job_id))
+        for key in (ANY_JOB, ANY_NODE):
+            self.reactor.bells.ring(key)
 
     def followed(self, execution_id: ExecutionId) -> None:
         """Somebody begins or stops to follow an execution's log: its node is told."""
@@ -89,15 +94,6 @@ class Backend:
         """Whether a partition's execution should stop and has not been seen to end."""
         live = entry.live.get(index)
         return live is not None and self.reactor.cluster.executions[live].desired is DesiredState.STOPPED
-
-    async def summary(self, record: JobRecord) -> dict[str, int]:
-        """Partitions by state of a job that has ended and is not in memory."""
-        rows = await self.reactor.store.partitions(record.job.id, record.job.version)
-        counts = Counter(row.state.name.capitalize() for row in rows)
-        untouched = record.width - len(rows)
-        if untouched:
-            counts[record.untouched.name.capitalize()] += untouched
-        return dict(counts)
 
     def now(self) -> Timestamp:
         """The time."""

@@ -19,8 +19,10 @@ from orchestrator.core.commands import Evaluated, Reply, Stop, Submit, Submitted
 from orchestrator.core.model import JobRecord
 from orchestrator.errors import InvalidJobError, InvalidRequestError, JobVersionNotFoundError
 from orchestrator.routes import listing
+from orchestrator.routes.admission import refuse_submission, visible_jobs
 from orchestrator.routes.backend import Backend
-from orchestrator.routes.views import next_token, summary_of
+from orchestrator.routes.plan import plan_of
+from orchestrator.routes.views import next_token
 from orchestrator.routes.wire import Envelope, HttpRequest, Listing, answer, body, query, stream, token_of
 from orchestrator.store.base import JobQuery
 
@@ -80,12 +82,13 @@ class NameQuery(msgspec.Struct, frozen=True, kw_only=True):
     "/api/v1/orchestrator/jobs", http_method=["PUT", "POST"], status_code=200, body=SubmitRequest, answer=PutJobResponse
 )
 async def submit_job(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
-    """Submit a job, or a new version of the one of that name."""
+    """Submit a job, or a new version of the one of that name; with `DryRun` the answer is a `Plan`, problems included."""
     asked = await body(request, SubmitRequest)
-    if asked.dry_run:
-        message = "DryRun: found true, allowed: false; check the job with: shoal job validate"
-        raise InvalidRequestError(message)
     decoded = decode_job(in_namespace(asked.job, asked.namespace))
+    if decoded.job is not None:
+        refuse_submission(request, decoded.job.namespace)
+    if asked.dry_run:
+        return await answer(request, await plan_of(backend, decoded))
     if decoded.job is None:
         raise InvalidJobError(decoded.problems)
     ids = {key: value for header, key in CLIENT_IDS.items() if (value := request.headers.get(header))}
@@ -139,10 +142,10 @@ async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> 
         offset=offset,
     )
     has_summary = "summary" in asked.include.split(",")
-    records, has_more = await backend.reactor.store.jobs(wanted)
+    records, has_more = await visible_jobs(request, backend, wanted)
     if not asked.limit:
         while has_more:
-            page, has_more = await backend.reactor.store.jobs(replace(wanted, offset=offset + len(records)))
+            page, has_more = await visible_jobs(request, backend, replace(wanted, offset=offset + len(records)))
             records += page
     token_text = ""
     if has_more:
@@ -160,11 +163,11 @@ async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> 
 async def item_of(backend: Backend, record: JobRecord, *, has_summary: bool) -> bytes:
     """A job of a list as JSON. A job in memory is as it is there."""
     known = backend.reactor.cluster.jobs.get(record.job.id)
-    encoded = msgspec.json.encode(known.record.job if known else record.job)
     if not has_summary:
-        return encoded
-    summary = summary_of(known, backend.stopping(known)) if known else await backend.summary(record)
-    return encoded[:-1] + b',"Summary":' + msgspec.json.encode(summary) + b"}"
+        return msgspec.json.encode(known.record.job if known else record.job)
+    record, summary, progress = await backend.summaries.of(record)
+    more = {"Summary": summary, "Progress": progress} | ({"Suspended": True} if record.is_suspended else {})
+    return msgspec.json.encode(record.job)[:-1] + b"," + msgspec.json.encode(more)[1:]
 
 
 def selector_of(labels: tuple[str, ...]) -> LabelSelector | None:

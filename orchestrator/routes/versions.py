@@ -16,6 +16,7 @@ from orchestrator.contract.job import Job
 from orchestrator.core.commands import Reply, Rerun, Submitted
 from orchestrator.core.decide import spec_of
 from orchestrator.errors import InvalidJobError, InvalidRequestError, JobNotFoundError, OrchestratorError
+from orchestrator.routes.admission import refuse_submission
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.jobs import Limit, in_namespace, version_of
 from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, token_of
@@ -84,6 +85,7 @@ async def diff_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDe
     if decoded.job is None:
         raise InvalidJobError(decoded.problems)
     wanted = decoded.job
+    refuse_submission(request, wanted.namespace)
     if not wanted.name.strip():
         message = "invalid job spec: name is missing"
         raise InvalidRequestError(message)

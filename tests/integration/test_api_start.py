@@ -124,7 +124,8 @@ def test_idle_it_takes_less_than_90_megabytes(start: Start) -> None:
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (("--host", "0.0.0.0"), "no tokens yet"),
+        (("--tls-cert", "c.pem"), "tls_key: found nothing"),
+        (("--no-tls", "--tls-cert", "c.pem", "--tls-key", "k.pem"), "no_tls: found true"),
         (("--host", "example.org"), "loopback"),
         (("--prot", "1"), "did you mean --port?"),
         (("--port", "x"), "0 to 65535"),
