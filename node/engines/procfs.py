@@ -80,13 +80,11 @@ def started_with(name: str, value: str | None = None) -> dict[int, dict[str, str
     """
     wanted = os.fsencode(f"\0{name}=" if value is None else f"\0{name}={value}\0")
     found = {}
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        content = _environment(int(entry.name))
-        if wanted in content:
+    own = os.getpid()
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:  # noqa: PTH208 - half the cost
+        if pid != own and wanted in (content := _environment(pid)):
             pairs = (line.partition("=") for line in os.fsdecode(content).split("\0"))
-            found[int(entry.name)] = {key: text for key, sign, text in pairs if sign}
+            found[pid] = {key: text for key, sign, text in pairs if sign}
     return found
 
 
@@ -98,9 +96,18 @@ def is_started_with(pid: int, name: str, value: str) -> bool:
 def _environment(pid: int) -> bytes:
     """Its environment at its start, a NUL before and after each variable; empty when it has ended or is not ours to see."""
     try:
-        return b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
+        descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY)
     except OSError:
         return b""
+    pieces = [b"\0"]
+    try:
+        while piece := os.read(descriptor, 1 << 20):  # one call for all of it, where Python's files take five
+            pieces.append(piece)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+    return b"".join(pieces)
 
 
 def memory(pid: int, limit: int) -> int:
