@@ -199,11 +199,7 @@ class Faults:
         machine = self.machine()
         machine.is_engine_away = True
 
-        def back() -> None:
-            machine.is_engine_away = False
-            machine.woken = self.world.time.now
-
-        self.world.time.later(self.leases(0.1, 1.0), back)
+        self.world.time.later(self.leases(0.1, 1.0), machine.engine_returns)
 
     # The orchestrator.
 

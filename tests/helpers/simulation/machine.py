@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from node.agent import Agent
+from node.agent import CLEAN_AGAIN_SECONDS, Agent
 from node.capacity import Offer
 from node.engines.base import EngineError, EngineUnavailableError, Handle, Launch, Outcome, Owner
 from node.engines.ending import outcome as outcome_of
@@ -65,6 +65,8 @@ class Machine:
         """When its agent was thawed last: an agent that was frozen needs a moment to see the time."""
         self.is_disk_full = False
         self.is_engine_away = False
+        self.cleans_by = 0.0
+        """Until then an agent may not have removed strangers: its engine was away, and is asked again every while."""
         self.is_wanted = True
         """Whether somebody starts its agent again when it ends."""
         self.is_gone = False
@@ -83,6 +85,13 @@ class Machine:
     def running(self) -> list[Program]:
         """Programs that run now."""
         return [program for program in self.programs.values() if program.is_running]
+
+    def engine_returns(self) -> None:
+        """The engine can be asked again."""
+        if self.is_engine_away:
+            self.is_engine_away = False
+            self.woken = self.world.time.now
+            self.cleans_by = self.world.time.now + CLEAN_AGAIN_SECONDS + 1
 
     def make_directory(self, name: str) -> None:
         """Make a work directory. Raises OSError on a full disk, FileExistsError when it is there."""

@@ -93,7 +93,10 @@ class Oracle:
 
     def holds_capacity(self, machine: "Machine") -> None:
         """All that runs on a machine fits it, whenever something was started there."""
-        cpu, memory = total([program.launch.need for program in machine.running()])
+        is_clean = self._world.time.now > machine.cleans_by
+        held = machine.agent._held if machine.agent is not None else {}
+        running = [program.launch for program in machine.running()]
+        cpu, memory = total([launch.need for launch in running if is_clean or launch.execution_id in held])
         if cpu > machine.capacity.cpu or memory > machine.capacity.memory:
             self.broken(f"{machine.name} runs {cpu} CPU, {memory} bytes of {machine.capacity}")
 

@@ -197,7 +197,8 @@ class World:
             self.machines[0].kill_agent()
             self.machines[0].capacity = Resources(cpu=2.0, memory=1000 * MB)
         for machine in self.machines:
-            machine.is_disk_full = machine.is_engine_away = False
+            machine.is_disk_full = False
+            machine.engine_returns()
             if machine.process is not None:
                 machine.process.thaw()
                 machine.woken = self.time.now
