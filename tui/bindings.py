@@ -7,29 +7,11 @@ A key belongs to a *context*; what is bound where a context is active is told by
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-import msgspec
 from textual.binding import Binding, BindingType
 from textual.keys import Keys
 
-
-class Key(msgspec.Struct, frozen=True):
-    """One binding: `id`, keys with commas between them, action, what the footer says, what help says."""
-
-    id: str
-    keys: str
-    action: str
-    label: str
-    tooltip: str
-    order: int = 0
-    """Place in the footer, 1 = most used; 0 = not in the footer."""
-    acts: bool = False
-    """Whether it changes the cluster: hidden when read-only, greyed while offline."""
-
-    @property
-    def context(self) -> str:
-        """What has to be active for the key to count."""
-        return self.id.partition(".")[0]
-
+from tui.key import Key
+from tui.tool_keys import TOOL_KEYS, TOOL_SHADOWS, TOOL_TOGETHER
 
 TYPED_AHEAD = frozenset({"app.quit", "app.command", "page.filter", "log.grep"})
 """Keys that take effect before the next one is looked at, so that what is typed right behind them goes where it should."""
@@ -219,6 +201,7 @@ KEYS = (
     Key("reader.page-up", "pageup,b", "scroll(-20)", "page up", "A page up"),
     Key("reader.page-down", "pagedown,space", "scroll(20)", "page down", "A page down"),
     Key("reader.copy", "y", "copy", "copy", "Copy this text"),
+    *TOOL_KEYS,
 )
 BY_ID: Mapping[str, Key] = {key.id: key for key in KEYS}
 ACTING = frozenset(key.action.partition("(")[0] for key in KEYS if key.acts)
@@ -231,9 +214,10 @@ TOGETHER = (
     ("go",),
     ("dialog",),
     ("reader",),
+    *TOOL_TOGETHER,
 )
 """Contexts that are active at the same time: within each, one key has one meaning. What is later wins on purpose in SHADOWS."""
-SHADOWS = frozenset({("move.open", "partition.log")})
+SHADOWS = frozenset({("move.open", "partition.log"), *TOOL_SHADOWS})
 """Pairs that share a key on purpose: the second one is what happens."""
 
 

@@ -45,6 +45,11 @@ PLACES = {
         Place(id="job", title="Job", where="job:JobPage", needs="job"),
         Place(id="partition", title="Partition", where="partition:PartitionPage", needs="partition"),
         Place(id="log", title="Log", where="log:LogPage", needs="partition", commands=("log",)),
+        Place(id="matches", title="Job", where="matches:MatchesPage", needs="job"),
+        Place(id="errors", title="Errors", where="errors:ErrorsPage", needs="job", commands=("errors",)),
+        Place(id="nodes", title="Nodes", where="nodes:NodesPage", commands=("nodes",)),
+        Place(id="node", title="Node", where="node:NodePage", commands=("node",)),
+        Place(id="events", title="Events", where="events:EventsPage", commands=("events",)),
     )
 }
 

@@ -1,0 +1,53 @@
+"""Nodes as an operator reads them: their state in a word, what they have and what is taken."""
+
+from orchestrator.contract.node import ZERO_TIME, Connection, Membership, NodeState, Resources
+from tui.model.moments import seconds_of
+
+STYLES = {
+    "Connected": "completed",
+    "Draining": "running",
+    "Drained": "stopped",
+    "Pending": "retrying",
+    "Rejected": "stopped",
+    "Away": "failed",
+}
+ORDER = tuple(STYLES)
+
+
+def state_of(node: NodeState) -> str:
+    """One of the words in STYLES."""
+    if node.membership is Membership.REJECTED:
+        return "Rejected"
+    if node.connection is not Connection.CONNECTED:
+        return "Away"
+    if node.membership is Membership.PENDING:
+        return "Pending"
+    if node.drain is not None:
+        return "Draining" if node.info.compute_node_info.running_executions else "Drained"
+    return "Connected"
+
+
+def used(node: NodeState) -> Resources:
+    """What executions have taken."""
+    compute = node.info.compute_node_info
+    return compute.max_capacity.minus(compute.available_capacity)
+
+
+def share(part: float, whole: float) -> float:
+    """0 to 1."""
+    return min(1.0, part / whole) if whole > 0 else 0.0
+
+
+def heard(node: NodeState, now: float) -> float | None:
+    """Seconds since its last heartbeat; None = never."""
+    last = node.connection_state.last_heartbeat
+    at = None if last == ZERO_TIME else seconds_of(last)
+    return None if at is None else max(0.0, now - at)
+
+
+def blocks(filled: float, width: int) -> str:
+    """`▮▮▮▯▯▯`."""
+    full = round(filled * width)
+    if filled > 0 and not full:
+        full = 1
+    return "▮" * full + "▯" * (width - full)

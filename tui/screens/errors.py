@@ -1,0 +1,155 @@
+"""Failures of a job, grouped by what went wrong: the largest first, each to be looked at, read and retried as one."""
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.contract.partitions import FailureGroup
+from tui.bindings import bindings
+from tui.model.failures import cause_text, map_of, report, where
+from tui.model.moments import clock, counted, seconds_of
+from tui.places import Focus
+from tui.screens.acting import ActDialog, Deed
+from tui.screens.list_page import ListPage
+from tui.screens.log import job_page
+from tui.widgets.lines import Piece
+from tui.widgets.table import Cell, Column, Table
+
+
+class ErrorsPage(ListPage[FailureGroup], inherit_bindings=False):
+    """Keys act on the group under the cursor."""
+
+    BINDINGS = bindings("page", "list", "errors")
+    NOUN = "failure group"
+    EMPTY = "nothing failed"
+    ORDERS = ("count", "cause", "message")
+    COLUMNS = (
+        Column(title="COUNT", width=7, right=True),
+        Column(title="WHY", width=12),
+        Column(title="MESSAGE", width=20, flexible=True),
+        Column(title="WHERE", width=20, drop=1),
+        Column(title="IN THE JOB", width=20, drop=3),
+        Column(title="LAST ON", width=12, drop=2),
+        Column(title="AT", width=9, drop=4),
+    )
+
+    def crumbs(self) -> Sequence[str]:
+        """Job, errors."""
+        return ("jobs", self.at.job_name or self.at.job_id, "errors")
+
+    async def fetch(self) -> list[FailureGroup]:
+        """The groups."""
+        return list((await self.shoal.client.failures(self.at.job_id)).items)
+
+    def key(self, row: FailureGroup) -> str:
+        """The group's name."""
+        return row.group
+
+    def plain(self, row: FailureGroup) -> Mapping[str, object]:
+        """For saving and filtering."""
+        return {
+            "count": row.count,
+            "cause": cause_text(row),
+            "message": row.message,
+            "partitions": row.partitions,
+            "node": row.sample.node_id,
+            "finished": row.sample.finished,
+            "group": row.group,
+        }
+
+    @property
+    def count(self) -> int:
+        """Partitions of the job, as far as is known."""
+        line = self.shoal.overview.lines.get(self.at.job_id)
+        if line is not None:
+            return line.count
+        page = job_page(self)
+        return page.view.count if page is not None else 0
+
+    def headline(self) -> list[Piece]:
+        """How bad it is."""
+        if not self.is_known:
+            return []
+        line = self.shoal.overview.lines.get(self.at.job_id)
+        pieces: list[Piece] = []
+        if line is not None:
+            pieces.append((f" {line.failed:,} failed", "failed" if line.failed else "muted"))
+            if line.retries:
+                pieces.append((f"  {line.retries:,} retries absorbed", "retrying"))
+        return pieces
+
+    def cells(self, row: int) -> Sequence[Cell]:
+        """A group."""
+        group = self.rows[row]
+        ended = seconds_of(group.sample.finished)
+        return (
+            [(f"{group.count:,}", "failed")],
+            cause_text(group),
+            [(group.message or "no message", "" if group.message else "muted")],
+            [(where(group), "muted")],
+            lambda width: self._map(group, width),
+            [(group.sample.node_id, "muted")],
+            [(clock(ended) if ended else "", "muted")],
+        )
+
+    def _map(self, group: FailureGroup, width: int) -> list[Piece]:
+        if not self.count:
+            return [("", "")]
+        shares = map_of(group, self.count, min(width, self.count))
+        return [
+            ("·" if not share else "X" if share > 0.75 else "✗", "failed" if share else "waiting") for share in shares
+        ]
+
+    # Keys
+
+    def focus_now(self) -> Focus:
+        """The sample of the group under the cursor."""
+        row = self.row
+        if row is None:
+            return Focus(job_id=self.at.job_id, job_name=self.at.job_name)
+        return Focus(
+            job_id=self.at.job_id,
+            job_name=self.at.job_name,
+            partition=row.sample.index,
+            node_id=row.sample.node_id,
+        )
+
+    def on_table_opened(self, _: Table.Opened) -> None:
+        """The grid with only this group lit."""
+        row = self.row
+        if row is None:
+            return
+        page = job_page(self)
+        if page is not None:
+            while self.app.screen is not page:
+                self.shoal.go_back()
+            page.take_filter(f"group:{row.group}")
+            page.jump(row.sample.index)
+            return
+        focus = Focus(
+            job_id=self.at.job_id,
+            job_name=self.at.job_name,
+            partition=row.sample.index,
+            argument=f"group:{row.group}",
+        )
+        self.shoal.open("matches", focus)
+
+    def action_log(self) -> None:
+        """The log of the sample."""
+        if self.row is not None:
+            self.shoal.open("log", self.focus_now())
+
+    def action_retry(self) -> None:
+        """Retry the group."""
+        row = self.row
+        if row is None:
+            return
+        deed = Deed(
+            verb="retry",
+            focus=self.at,
+            select=f"group:{row.group}",
+            scope=f"{counted(row.count, 'partition')} with {cause_text(row)}: {row.message}",
+        )
+        self.shoal.cover(ActDialog(deed), lambda _: self.ask())
+
+    def action_copy(self) -> None:
+        """All groups as a report."""
+        self.shoal.copy(report(self.at.job_name or self.at.job_id, self.rows), "failure report")

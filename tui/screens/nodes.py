@@ -1,0 +1,140 @@
+"""The nodes of the cluster: who is there, what is free, what to drain."""
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.contract.node import NodeState
+from tui.bindings import bindings
+from tui.model.moments import bytes_text, counted, seconds_of, short_duration
+from tui.model.nodes import STYLES, blocks, heard, share, state_of, used
+from tui.places import Focus
+from tui.screens.drain import DrainDialog
+from tui.screens.list_page import ListPage
+from tui.widgets.lines import Piece
+from tui.widgets.table import Cell, Column, Table
+
+
+class NodesPage(ListPage[NodeState], inherit_bindings=False):
+    """The node under the cursor is what keys act on."""
+
+    BINDINGS = bindings("page", "list", "nodes")
+    NOUN = "node"
+    EMPTY = "no node has joined"
+    ORDERS = ("node", "state", "running", "cpu used", "memory used")
+    COLUMNS = (
+        Column(title="NODE", width=12, flexible=True),
+        Column(title="STATE", width=10),
+        Column(title="RUN", width=6, right=True),
+        Column(title="CPU", width=18),
+        Column(title="MEMORY", width=24),
+        Column(title="DISK FREE", width=9, right=True, drop=3),
+        Column(title="ENGINES", width=16, drop=2),
+        Column(title="HEARD", width=7, right=True, drop=1),
+        Column(title="VERSION", width=9, drop=4),
+    )
+
+    def crumbs(self) -> Sequence[str]:
+        """Nodes."""
+        return ("nodes",)
+
+    async def fetch(self) -> list[NodeState]:
+        """All that compute."""
+        found = await self.shoal.client.nodes()
+        return [node for node in found.nodes if node.info.node_type == "Compute"]
+
+    def take(self, rows: list[NodeState]) -> None:
+        """With the node that one came from under the cursor."""
+        is_first = not self.is_known
+        super().take(rows)
+        if is_first and self.at.node_id:
+            for at, node in enumerate(self.rows):
+                if node.info.node_id == self.at.node_id:
+                    self.table.point(at)
+
+    def key(self, row: NodeState) -> str:
+        """The node's id."""
+        return row.info.node_id
+
+    def plain(self, row: NodeState) -> Mapping[str, object]:
+        """For saving, filtering and sorting."""
+        compute, taken = row.info.compute_node_info, used(row)
+        return {
+            "node": row.info.node_id,
+            "state": state_of(row),
+            "running": compute.running_executions,
+            "waiting there": compute.enqueued_executions,
+            "cpu used": taken.cpu,
+            "cpu": compute.max_capacity.cpu,
+            "memory used": taken.memory,
+            "memory": compute.max_capacity.memory,
+            "disk free": compute.available_capacity.disk,
+            "gpus": compute.max_capacity.gpu,
+            "engines": " ".join(compute.execution_engines or ()),
+            "labels": " ".join(f"{name}={value}" for name, value in row.info.labels.items()),
+            "last heartbeat": row.connection_state.last_heartbeat,
+            "last error": row.connection_state.last_error,
+            "version": row.info.bacalhau_version.git_version,
+            "drain": row.drain.reason or "drained" if row.drain else "",
+        }
+
+    def headline(self) -> list[Piece]:
+        """What the cluster has."""
+        if not self.is_known:
+            return []
+        cpu = sum(node.info.compute_node_info.max_capacity.cpu for node in self.all)
+        taken = sum(used(node).cpu for node in self.all)
+        running = sum(node.info.compute_node_info.running_executions for node in self.all)
+        pieces: list[Piece] = [(f" {counted(running, 'execution')} running", "title")]
+        pieces.append((f"  {taken:g} of {cpu:g} CPU taken", "muted"))
+        return pieces
+
+    def cells(self, row: int) -> Sequence[Cell]:
+        """A node."""
+        node = self.rows[row]
+        compute, taken, state = node.info.compute_node_info, used(node), state_of(node)
+        most = compute.max_capacity
+        silence = heard(node, self.shoal.wall())
+        left = _until(node, self.shoal.wall())
+        return (
+            [(node.info.node_id, "title")],
+            [(f"{state}{left}", STYLES[state])],
+            [(f"{compute.running_executions:,}", "" if compute.running_executions else "muted")],
+            _used(share(taken.cpu, most.cpu), f"{taken.cpu:g}/{most.cpu:g}"),
+            _used(share(taken.memory, most.memory), f"{bytes_text(taken.memory)}/{bytes_text(most.memory)}"),
+            [(bytes_text(compute.available_capacity.disk), "muted")],
+            [(" ".join(compute.execution_engines or ()), "muted")],
+            [("never" if silence is None else short_duration(silence), "muted")],
+            [(node.info.bacalhau_version.git_version, "muted")],
+        )
+
+    # Keys
+
+    def focus_now(self) -> Focus:
+        """The node under the cursor, and the job that one came from."""
+        row = self.row
+        node = row.info.node_id if row else ""
+        return Focus(job_id=self.at.job_id, job_name=self.at.job_name, node_id=node)
+
+    def on_table_opened(self, _: Table.Opened) -> None:
+        """The node."""
+        if self.row is not None:
+            self.shoal.open("node", self.focus_now())
+
+    def action_drain(self) -> None:
+        """Drain it, or take it in again."""
+        if self.row is not None:
+            self.shoal.cover(DrainDialog(self.row), lambda _: self.ask())
+
+    def action_copy(self) -> None:
+        """The node's id."""
+        if self.row is not None:
+            self.shoal.copy(self.row.info.node_id, "node id")
+
+
+def _used(taken: float, text: str) -> list[Piece]:
+    style = "failed" if taken > 0.95 else "running" if taken > 0.7 else "completed"
+    return [(blocks(taken, 6), style if taken else "waiting"), (f" {text}", "muted")]
+
+
+def _until(node: NodeState, now: float) -> str:
+    due = seconds_of(node.drain.deadline) if node.drain and node.drain.deadline else None
+    return "" if due is None or due < now else f" {short_duration(due - now)}"
