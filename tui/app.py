@@ -42,7 +42,7 @@ class ShoalApp(App[int], inherit_bindings=False):
     """The operator's terminal."""
 
     TITLE = "shoal"
-    CSS_PATH = "styles/app.tcss"
+    CSS_PATH = Path(__file__).parent / "styles" / "app.tcss"
     BINDINGS = bindings("app")
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - Textual annotates it

@@ -36,6 +36,7 @@ class Level:
         self._stale: set[int] = set()
         self._count()
         self.recode(range(self.cells))
+        self.dirty.clear()
 
     def span(self, cell: int) -> tuple[int, int]:
         """The partitions of a cell: the first, and the one after the last."""

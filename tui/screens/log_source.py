@@ -11,6 +11,8 @@ from tui.model.logtext import LogText
 if TYPE_CHECKING:
     from tui.screens.log import LogPage
 
+LIVE = ("assigned", "running", "publishing")
+"""States of an attempt that has not ended."""
 UNSETTLED = {state.word for state in PartitionState if not state.is_settled} | {"stopping"}
 
 
@@ -39,7 +41,7 @@ class LogSource:
                         case logfeed.More(lines):
                             page.fresh += lines
                         case logfeed.CaughtUp():
-                            page.opened(is_over=bool(attempt.finished))
+                            page.opened(is_over=attempt.state not in LIVE)
                 if not await self._goes_on(attempt):
                     return
                 wanted = attempt.attempt + 1

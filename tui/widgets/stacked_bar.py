@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from tui.widgets.lines import Lines, Piece
 
 ORDER = ("Completed", "Failed", "Retrying", "Stopping", "Running", "Publishing", "Assigned", "Stopped", "Waiting")
+URGENT = ("Failed", "Retrying", "Stopping", "Stopped", "Running", "Publishing", "Assigned")
+"""What is shown first where there are fewer cells than states."""
 MARKS = {
     "Completed": "█",
     "Running": "▶",
@@ -36,11 +38,15 @@ def bar(summary: Mapping[str, int], width: int) -> list[Piece]:
         taken = min(over, max(0, cells[name] - (1 if name in loud else 0)))
         cells[name] -= taken
         over -= taken
+    for name in reversed(URGENT):
+        if over <= 0:
+            break
+        over -= cells.pop(name, 0)
     largest = max(cells, key=lambda name: (counts[name], name))
     if "Waiting" in cells and counts.get("Waiting"):
         largest = "Waiting"
     cells[largest] += max(0, -over)
-    return [(SHAPES.get(name, "─") * cells[name], name.lower()) for name in counts if cells[name]]
+    return [(SHAPES.get(name, "─") * cells[name], name.lower()) for name in counts if cells.get(name)]
 
 
 def counts(summary: Mapping[str, int], width: int) -> list[Piece]:
