@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Sc
 from orchestrator.contract.api import MAX_BODY, ErrorEnvelope
 from orchestrator.errors import InvalidJobError, InvalidRequestError, OrchestratorError
 from orchestrator.routes import (
+    acting,
     admission,
     agents,
     auth,
@@ -68,8 +69,8 @@ HANDLERS = [
     results.get_result,
     partitions.get_partitions,
     partitions.get_partition,
-    partitions.retry_partitions,
-    partitions.stop_partitions,
+    acting.retry_partitions,
+    acting.stop_partitions,
     reasons.list_failures,
     reasons.explain,
     watch.watch_job,

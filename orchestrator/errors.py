@@ -251,6 +251,21 @@ class NodeRefusedError(OrchestratorError):
         super().__init__(f"node {node} {reason}")
 
 
+class CountChangedError(OrchestratorError):
+    """An action would take another number of partitions than its dry run said. Nothing was done."""
+
+    status = 409
+    code = "CountChanged"
+    component = "JobStore"
+
+    def __init__(self, count: int, expected: int | None) -> None:
+        super().__init__(
+            f"it would take {count} partitions now, not {expected} as before",
+            hint="look again, then repeat it",
+            details={"Count": str(count)},
+        )
+
+
 class StaleCursorError(OrchestratorError):
     """A watch cannot go on from this cursor: take a new snapshot."""
 

@@ -8,7 +8,7 @@ import msgspec
 
 from orchestrator.contract.api import Problem
 from orchestrator.contract.check_network import network_problems
-from orchestrator.contract.job import ResultPath, SpecConfig, Task, TimeoutConfig
+from orchestrator.contract.job import ResourcesConfig, ResultPath, SpecConfig, Task, TimeoutConfig
 from orchestrator.contract.params import (
     ENGINES,
     INPUT_SOURCES,
@@ -51,7 +51,7 @@ def task_problems(task: Task, path: str) -> list[Problem]:
         *islice(_environment_problems(task, f"{path}.Env"), MAX_PROBLEMS),
         *islice(_input_problems(task, f"{path}.InputSources"), MAX_PROBLEMS),
         *islice(_result_problems(task, f"{path}.ResultPaths"), MAX_PROBLEMS),
-        *_resource_problems(task, f"{path}.Resources"),
+        *resource_problems(task.resources, f"{path}.Resources"),
         *network_problems(task.network, f"{path}.Network", task.engine.type),
         *_timeout_problems(task.timeouts, f"{path}.Timeouts"),
     ]
@@ -197,8 +197,8 @@ def _is_mountable(path: str) -> bool:
     return normal.startswith("/") and normal.strip("/") != "" and ".." not in path.split("/") and path.isprintable()
 
 
-def _resource_problems(task: Task, path: str) -> Iterator[Problem]:
-    config = task.resources
+def resource_problems(config: ResourcesConfig, path: str) -> Iterator[Problem]:
+    """What is wrong with amounts of resources."""
     amounts: tuple[tuple[str, str, str, Callable[[str], float], str], ...] = (
         ("CPU", "CPU", config.cpu, parse_cpu, "cores: 0.5, 500m, 2"),
         ("Memory", "memory", config.memory, parse_size, "bytes: 512mb, 1gib"),

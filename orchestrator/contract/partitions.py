@@ -7,6 +7,7 @@ from msgspec import field
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.history import Stamp
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId
+from orchestrator.contract.job import ResourcesConfig
 from orchestrator.contract.spec import Spec
 
 
@@ -110,6 +111,16 @@ class Rows(Spec, frozen=True, kw_only=True):
     items: tuple[Row, ...]
 
 
+class Override(Spec, frozen=True, kw_only=True):
+    """What a retry asked to be different from the job."""
+
+    resources: ResourcesConfig | None = None
+    timeout: int | None = None
+    """Seconds."""
+    avoid_nodes: tuple[NodeId, ...] = ()
+    max_attempts: int | None = None
+
+
 class Attempt(Spec, frozen=True, kw_only=True, omit_defaults=False):
     """One execution of a partition, oldest first in `PartitionDetail`."""
 
@@ -126,6 +137,8 @@ class Attempt(Spec, frozen=True, kw_only=True, omit_defaults=False):
     message: str = ""
     is_accepted: bool = field(default=False, name="Accepted")
     log_truncated: bool = False
+    override: Override | None = None
+    """None = it ran as the job says."""
 
 
 class PartitionDetail(Spec, frozen=True, kw_only=True):

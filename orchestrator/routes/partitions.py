@@ -6,22 +6,21 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-from litestar import Response, get, put
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Meta
 
 from orchestrator.contract.api import PagingToken
 from orchestrator.contract.execution import ExecutionState
-from orchestrator.contract.partitions import ActionResult, Grid, PartitionDetail, PartitionState, Row, Rows
+from orchestrator.contract.partitions import Grid, PartitionDetail, PartitionState, Row, Rows
 from orchestrator.core.cluster import JobEntry
-from orchestrator.core.commands import Acted, Reply, Retry, StopPartitions
 from orchestrator.core.model import NEVER, ExecutionRecord
 from orchestrator.errors import InvalidRequestError, PartitionNotFoundError
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import attempt_of, next_token, rfc3339, row_of, state_byte, summary_of
-from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, query, token_of
-from orchestrator.selection import parse, ranges_of, select
+from orchestrator.routes.wire import HttpRequest, answer, query
+from orchestrator.selection import parse, select
 from orchestrator.store.base import ExecutionQuery
 
 PAGE = 1000
@@ -36,22 +35,6 @@ class PartitionsQuery(msgspec.Struct, frozen=True, kw_only=True):
     select: str = ""
     limit: Annotated[int, Meta(ge=0, le=MOST_ROWS)] = 0
     next_token: str = ""
-
-
-class RetryRequest(Envelope, frozen=True, kw_only=True):
-    """Body of a retry."""
-
-    select: str
-    include_completed: bool = False
-    dry_run: bool = False
-
-
-class StopPartitionsRequest(Envelope, frozen=True, kw_only=True):
-    """Body of a stop of partitions."""
-
-    select: str
-    reason: str = ""
-    dry_run: bool = False
 
 
 @get("/api/v1/orchestrator/jobs/{job_id:str}/partitions", query=PartitionsQuery, answer=Grid)
@@ -166,64 +149,3 @@ def check_index(entry: JobEntry, index: int) -> None:
     count = entry.record.width
     if not 0 <= index < count:
         raise PartitionNotFoundError(entry.id, index, count)
-
-
-@put("/api/v1/orchestrator/jobs/{job_id:str}/partitions/retry", status_code=200, body=RetryRequest, answer=ActionResult)
-async def retry_partitions(
-    request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
-) -> Response[bytes]:
-    """Queue the failed and stopped partitions of a selection again."""
-    asked = await body(request, RetryRequest, is_strict=True)
-    entry = await backend.reactor.entry(job_id, asked.namespace)
-    command = Retry(
-        job_id=entry.id,
-        partitions=await ranges(backend, entry, asked.select),
-        include_completed=asked.include_completed,
-        is_dry_run=asked.dry_run,
-    )
-    return await act(request, backend, command, asked)
-
-
-@put(
-    "/api/v1/orchestrator/jobs/{job_id:str}/partitions/stop",
-    status_code=200,
-    body=StopPartitionsRequest,
-    answer=ActionResult,
-)
-async def stop_partitions(
-    request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]
-) -> Response[bytes]:
-    """Stop the unfinished partitions of a selection."""
-    asked = await body(request, StopPartitionsRequest, is_strict=True)
-    entry = await backend.reactor.entry(job_id, asked.namespace)
-    command = StopPartitions(
-        job_id=entry.id,
-        partitions=await ranges(backend, entry, asked.select),
-        reason=asked.reason,
-        is_dry_run=asked.dry_run,
-    )
-    return await act(request, backend, command, asked)
-
-
-async def ranges(backend: Backend, entry: JobEntry, text: str) -> tuple[range, ...]:
-    """The partitions that a selection takes. Raises InvalidRequestError; an empty one is refused, too."""
-    if not text.strip():
-        message = "Select: found nothing, allowed: a selection such as failed, 3-9 or all"
-        raise InvalidRequestError(message)
-    return ranges_of(await select(backend.reactor.store, entry, backend.stopping(entry), parse(text), backend.now()))
-
-
-async def act(
-    request: HttpRequest, backend: Backend, command: Retry | StopPartitions, asked: RetryRequest | StopPartitionsRequest
-) -> Response[bytes]:
-    """Carry out an action on partitions; what was only counted is not kept."""
-
-    def encoded(reply: Reply) -> bytes:
-        assert isinstance(reply, Acted)
-        result = ActionResult(
-            count=reply.count, by_state=reply.by_state, cursor=backend.cursor(), evaluation_id=reply.evaluation_id
-        )
-        return msgspec.json.encode(result)
-
-    token = "" if asked.dry_run else token_of(request, asked.idempotency_token)
-    return await answer(request, await backend.reactor.carry_out_once(command, token, encoded))

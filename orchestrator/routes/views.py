@@ -27,7 +27,7 @@ from orchestrator.contract.node import (
     NodeState,
     Resources,
 )
-from orchestrator.contract.partitions import NO_NODE, STOPPING, Attempt, PartitionState, Row, state_word
+from orchestrator.contract.partitions import NO_NODE, STOPPING, Attempt, Override, PartitionState, Row, state_word
 from orchestrator.core.cluster import Cluster, JobEntry, NodeEntry
 from orchestrator.core.model import NEVER, ExecutionRecord, Happening
 
@@ -206,4 +206,12 @@ def attempt_of(record: ExecutionRecord, *, is_accepted: bool) -> Attempt:
         message=record.message if record.state.is_terminal else "",
         is_accepted=is_accepted,
         log_truncated=record.log_truncated,
+        override=Override(
+            resources=record.override.resources,
+            timeout=record.override.timeout,
+            avoid_nodes=record.override.avoid,
+            max_attempts=record.override.max_attempts,
+        )
+        if record.override
+        else None,
     )

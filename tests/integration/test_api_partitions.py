@@ -166,7 +166,7 @@ async def test_stop_takes_the_unfinished_ones_of_a_selection_only(api: Api) -> N
         ({}, "Select"),
         ({"Select": ""}, "Select"),
         ({"Select": "all", "DryRun": "maybe"}, "DryRun"),
-        ({"Select": "all", "Resources": {"Memory": "1gb"}}, "Resources"),
+        ({"Select": "all", "Resources": {"Memory": "many"}}, "memory"),
         ([1], "list"),
     ],
 )
