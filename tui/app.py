@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from textual.app import App, SystemCommand
 from textual.command import CommandPalette
+from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Input
 from textual.worker import Worker
@@ -244,6 +245,14 @@ class ShoalApp(App[int], inherit_bindings=False):
         if action == "suspend_process":
             return os.name == "posix" and not self.is_web
         return True
+
+    def on_key(self, event: Key) -> None:
+        """Esc with a key right behind it arrives as alt and that key: nothing of ours is bound to those, so it is both."""
+        if event.key.startswith("alt+"):
+            event.stop()
+            rest = event.key.removeprefix("alt+")
+            self.post_message(Key("escape", None))
+            self.post_message(Key(rest, rest if len(rest) == 1 else None))
 
     def action_command(self) -> None:
         """The command bar."""

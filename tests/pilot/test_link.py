@@ -76,3 +76,13 @@ async def test_an_empty_cluster_says_what_comes_first(*, nodes: bool, text: str)
     app = app_for(api)
     async with app.run_test(size=(80, 24)) as pilot:
         await shows(pilot, text)
+
+
+async def test_esc_and_a_key_right_behind_it_are_both() -> None:
+    app = app_for(quiet(ordinary()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "4/5")
+        await pilot.press("enter")
+        await shows(pilot, "last error")
+        await pilot.press("alt+O")
+        await shows(pilot, "sort: newest")

@@ -268,9 +268,8 @@ class JobPage(Page, inherit_bindings=False):
 
     def _go(self, index: int | None, nothing: str) -> None:
         if index is None:
-            self.shoal.tell(nothing)
-        else:
-            self.jump(index)
+            return self.shoal.tell(nothing)
+        return self.jump(index)
 
     def action_zoom(self, step: int) -> None:
         """Finer, coarser, or all of it."""

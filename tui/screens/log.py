@@ -16,7 +16,7 @@ from textual.containers import Vertical
 from orchestrator.contract.partitions import Attempt, PartitionDetail
 from tui.bindings import bindings
 from tui.model.logtext import ERR, OUT, LogText, compiled, pick, search
-from tui.model.moments import bytes_text, short_duration
+from tui.model.moments import bytes_text, counted, short_duration
 from tui.places import Focus
 from tui.screens.acting import ActDialog, Deed
 from tui.screens.job import JobPage
@@ -160,7 +160,7 @@ class LogPage(Page, inherit_bindings=False):
         if self.streams:
             pieces.append((f"{STREAMS[self.streams][0]}  ", "running"))
         shown = f"{view.count:,} of " if view.lines is not None else ""
-        pieces.append((f"{shown}{self.text.count:,} lines  {bytes_text(self.text.size)} ", "muted"))
+        pieces.append((f"{shown}{counted(self.text.count, 'line')}  {bytes_text(self.text.size)} ", "muted"))
         return pieces
 
     # Search, filter
