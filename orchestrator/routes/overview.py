@@ -28,17 +28,17 @@ NEWEST = 500
 OWNER = "bacalhau.org/client.instance.id"
 
 
-class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
+class ClusterWatchQuery(msgspec.Struct, frozen=True, kw_only=True):
     """From where on. Without `after`: a snapshot, then what changes."""
 
     namespace: str = ""
     after: str = ""
 
 
-@get("/api/v1/orchestrator/watch", query=WatchQuery, answer=ClusterFrame)
+@get("/api/v1/orchestrator/watch", query=ClusterWatchQuery, answer=ClusterFrame)
 async def watch_cluster(request: HttpRequest, backend: NamedDependency[Backend]) -> Stream:
     """Summaries of jobs, and nodes, as they change, at most four times a second, without end. 410 as a job's watch."""
-    asked = query(request.query_params, WatchQuery)
+    asked = query(request.query_params, ClusterWatchQuery)
     commit = commit_of(backend, asked.after)
     if backend.reactor.latest.since(commit) is None:
         raise StaleCursorError

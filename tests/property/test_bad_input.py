@@ -133,7 +133,9 @@ def spoilt_jobs(draw: st.DrawFn) -> Any:
         *above, key = draw(st.sampled_from(PLACES))
         inner: Any = job
         for step in above:
-            if not (isinstance(inner, dict) and step in inner) and not (isinstance(inner, list) and step < len(inner)):
+            if not (isinstance(inner, dict) and step in inner) and not (
+                isinstance(inner, list) and isinstance(step, int) and step < len(inner)
+            ):
                 break
             inner = inner[step]
         else:
@@ -142,7 +144,7 @@ def spoilt_jobs(draw: st.DrawFn) -> Any:
                     inner[key] = draw(ANYTHING)
                 else:
                     inner[draw(WORDS)] = inner.pop(key, None)
-            elif isinstance(inner, list) and key < len(inner):
+            elif isinstance(inner, list) and isinstance(key, int) and key < len(inner):
                 inner[key] = draw(ANYTHING)
     return job
 

@@ -13,8 +13,9 @@ class UnpackError(Exception):
 def unpack(archive: Path, name: str, target: Path, scratch: Path) -> list[tuple[str, int]]:
     """Put the archive's directory `name` into `target`, in place of a former one; returns its files and their sizes.
 
-    Paths are relative to that directory. Links stay inside it; devices, absolute paths and `..` are refused. What cannot be
-    unpacked whole is not there at all. Raises UnpackError, OSError. `scratch` is on the same disk as `target`.
+    Paths are relative to that directory; of a name that is no UTF-8, bytes are told in hexadecimal. Links stay inside it;
+    devices, absolute paths and `..` are refused. What cannot be unpacked whole is not there at all.
+    Raises UnpackError, OSError. `scratch` is on the same disk as `target`.
     """
     draft = scratch / "unpacked"
     draft.mkdir()
@@ -31,7 +32,7 @@ def unpack(archive: Path, name: str, target: Path, scratch: Path) -> list[tuple[
     found = draft / name
     found.mkdir(exist_ok=True)
     files = sorted(
-        (path.relative_to(found).as_posix(), path.stat().st_size)
+        (_text(path.relative_to(found)), path.stat().st_size)
         for path in found.rglob("*")
         if path.is_file() and not path.is_symlink()
     )
@@ -42,3 +43,8 @@ def unpack(archive: Path, name: str, target: Path, scratch: Path) -> list[tuple[
         shutil.rmtree(place)
     found.rename(place)
     return files
+
+
+def _text(path: Path) -> str:
+    """A path as text that can be written: programs may give files any bytes as names."""
+    return path.as_posix().encode(errors="surrogateescape").decode(errors="backslashreplace")
