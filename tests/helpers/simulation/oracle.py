@@ -189,28 +189,20 @@ class Oracle:
         store, cluster = self._world.orchestrator.durable, reactor.cluster
         if store._commit != reactor.commit:
             return
+        now = reactor.clock.now()
         snapshot = at_once(store.load())
-        again = restore(snapshot, NodeId("orch"), lease=cluster.lease, fence=cluster.fence, now=reactor.clock.now())
+        again = restore(snapshot, NodeId("orch"), lease=cluster.lease, fence=cluster.fence, now=now)
         if again.executions != cluster.executions:
             self.broken(f"executions in memory and in the store differ: {again.executions} {cluster.executions}")
         for job_id, entry in again.jobs.items():
             ours = cluster.jobs[job_id]
-            for name in (
-                "record",
-                "states",
-                "has_record",
-                "attempts",
-                "billed",
-                "lost",
-                "due",
-                "live",
-                "counts",
-                "next_seq",
-            ):
-                if getattr(entry, name) != getattr(ours, name):
-                    self.broken(
-                        f"{job_id}: {name} is {getattr(ours, name)} in memory, {getattr(entry, name)} in the store"
-                    )
+            for name in ("record", "states", "has_record", "attempts", "billed", "lost", "live", "counts", "next_seq"):
+                kept, known = getattr(entry, name), getattr(ours, name)
+                if kept != known:
+                    self.broken(f"{job_id}: {name} is {known} in memory, {kept} in the store")
+            kept, known = ({i: due for i, due in one.due.items() if due > now} for one in (entry, ours))
+            if kept != known:
+                self.broken(f"{job_id}: due is {known} in memory, {kept} in the store")
         live = {e for node in cluster.nodes.values() for e in node.live}
         if live != cluster.executions.keys() or again.hungry != cluster.hungry:
             self.broken("the indices in memory are not those of a restart")
