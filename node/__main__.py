@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import signal
+import ssl
 import sys
 import uuid
 from pathlib import Path
@@ -14,6 +15,7 @@ import structlog
 from node.agent import Agent
 from node.capacity import Offer, find_capacity, labels_of
 from node.config import Config, ConfigError, read_config
+from node.credentials import Credentials
 from node.environment import Environment
 from node.held import Held, Phase
 from node.inputs.base import InputSource
@@ -24,7 +26,7 @@ from node.present import Engines
 from node.publishers.orchestrator import OrchestratorPublisher
 from node.runner import Runner
 from node.shipping import Shipper
-from node.uplink import Uplink, UplinkError
+from node.uplink import Uplink, UplinkError, trusting
 from node.watch import OUTPUT_LIMIT
 from orchestrator.contract.ids import NodeId
 
@@ -49,6 +51,7 @@ def main() -> int:
     )
     try:
         config = read_config(sys.argv[1:], os.environ)
+        os.environ.pop("SHOAL_NODE_JOIN_TOKEN", None)  # no task gets it, whatever may be forwarded
     except ConfigError as error:
         return _fail(str(error), 2)
     try:
@@ -95,6 +98,16 @@ async def serve(config: Config, output_limit: int = OUTPUT_LIMIT) -> None:
 
 async def _run(config: Config, node_id: NodeId, journal: Journal, output_limit: int) -> None:
     directory = config.directory
+    try:
+        tls = trusting(config.ca_file)
+    except OSError as error:
+        reason = "no PEM certificate is in it" if isinstance(error, ssl.SSLError) else error.strerror
+        message = f"ca_file: {config.ca_file}: {reason}"
+        raise StartError(message) from error
+    try:
+        credentials = Credentials(directory, config.join_token)
+    except ValueError as error:
+        raise StartError(str(error)) from error
     engines = Engines(config.engines, directory)
     try:
         await engines.look()
@@ -106,7 +119,7 @@ async def _run(config: Config, node_id: NodeId, journal: Journal, output_limit: 
         if config.allow_paths:
             sources.append(LocalSource(config.allow_paths))
         inputs = {name: source for source in sources for name in source.names}
-        async with Uplink(config.orchestrator, node_id, str(uuid.uuid4())) as uplink:
+        async with Uplink(config.orchestrator, node_id, str(uuid.uuid4()), credentials, tls) as uplink:
             publisher = OrchestratorPublisher(uplink)
 
             def changed(held: Held, before: Phase) -> None:

@@ -28,6 +28,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an agent can be told."""
 
     orchestrator: str = "http://127.0.0.1:1234"
+    ca_file: Path | None = None
+    """PEM: the only authorities whose certificates are trusted; None = those that this machine knows."""
+    join_token: str = ""
+    """With it a node that the orchestrator does not know gets a token of its own."""
     name: str = ""
     """Empty = `n-` and a UUID, kept in the data directory."""
     data_dir: Path | None = None
@@ -87,6 +91,15 @@ def _parser() -> Parser:
 
 NAMES = {
     "orchestrator": ("address of the orchestrator (http://127.0.0.1:1234)", "URL"),
+    "ca_file": (
+        "PEM file of the authority that made the orchestrator's certificate (those that this machine knows)",
+        "FILE",
+    ),
+    "join_token": (
+        "token to join with; better by SHOAL_NODE_JOIN_TOKEN or in a file: others see flags",
+        "TOKEN",
+    ),
+    "join_token_file": ("file with the token to join with", "FILE"),
     "name": ("name of the node (n-<uuid>, kept in the data directory)", "NAME"),
     "data_dir": ("where the node keeps its journal and the work directories (~/.shoal/node-NAME)", "DIR"),
     "engines": ("engines to offer, separated by commas (those present, but process)", "LIST"),
@@ -152,6 +165,8 @@ def _convert(said: Mapping[str, Any]) -> Config:
         raise ConfigError(message)
     config = Config(
         orchestrator=_url(str(said.get("orchestrator", Config().orchestrator))),
+        ca_file=Path(said["ca_file"]).expanduser().absolute() if said.get("ca_file") else None,
+        join_token=_join_token(said),
         name=name,
         data_dir=Path(said["data_dir"]).expanduser().absolute() if said.get("data_dir") else None,
         engines=_engines(said.get("engines")),
@@ -190,6 +205,26 @@ def _url(text: str) -> str:
         message = f"orchestrator: found {text!r}, allowed: a URL like http://127.0.0.1:1234"
         raise ConfigError(message)
     return text
+
+
+def _join_token(said: Mapping[str, Any]) -> str:
+    token, file = str(said.get("join_token", "")).strip(), said.get("join_token_file")
+    if token and file:
+        message = "join_token and join_token_file: found both, allowed: one of them"
+        raise ConfigError(message)
+    if not file:
+        return token
+    path = Path(str(file)).expanduser()
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        message = f"join_token_file: {path}: {reason}"
+        raise ConfigError(message) from error
+    if not token:
+        message = f"join_token_file: {path}: it is empty"
+        raise ConfigError(message)
+    return token
 
 
 def _engines(value: Any) -> tuple[str, ...] | None:

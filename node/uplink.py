@@ -1,7 +1,10 @@
 """The node's HTTP: every call of the agent to its orchestrator, and what a refusal means. The only module with aiohttp."""
 
+import asyncio
 import base64
 import io
+import socket
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +12,9 @@ from typing import IO, Self, TypeVar
 
 import aiohttp
 import msgspec
+import structlog
 
+from node.credentials import Credentials
 from orchestrator.contract.agent import LogMark, Stream, SyncRequest, SyncResponse
 from orchestrator.contract.api import ErrorEnvelope
 from orchestrator.contract.ids import ExecutionId, NodeId
@@ -20,7 +25,18 @@ CHUNK_BYTES = 4 << 20
 UPLOAD_SECONDS = 60.0
 """Without a sign of progress on an upload for so long, it is given up."""
 
+HOW_TO_JOIN = "join with a token of `shoal node token`: --join-token-file FILE, or SHOAL_NODE_JOIN_TOKEN"
+KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+)
+"""A word now and then, so that what forwards the connection does not forget it, and it is given up when none comes back."""
+
 T = TypeVar("T")
+log = structlog.get_logger()
 
 
 class UplinkError(Exception):
@@ -48,7 +64,15 @@ class WrongClusterError(UplinkError):
 
 
 class NodeRefusedError(UplinkError):
-    """The node was rejected or deleted."""
+    """The node was rejected or deleted, or its token is not good for it."""
+
+
+class NotKnownError(NodeRefusedError):
+    """The orchestrator wants a token, and the node has none, or one that is not good any more."""
+
+
+class CannotJoinError(NodeRefusedError):
+    """The join token is not good, or the name is taken."""
 
 
 class LogStored(msgspec.Struct, frozen=True, rename="pascal"):
@@ -60,16 +84,29 @@ class LogStored(msgspec.Struct, frozen=True, rename="pascal"):
 class Uplink:
     """Calls of one session of one node. Use as an async context manager."""
 
-    def __init__(self, orchestrator: str, node_id: NodeId, session: str) -> None:
+    def __init__(
+        self,
+        orchestrator: str,
+        node_id: NodeId,
+        session: str,
+        credentials: Credentials | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`tls` is by what the orchestrator's certificate is checked; None = by the authorities that this machine knows."""
         self.orchestrator = orchestrator.rstrip("/")
         self.session = session
+        self._credentials = credentials
+        self._tls = tls
+        self._joining = asyncio.Lock()
         self._base = f"{self.orchestrator}/api/v1/agents/{node_id}"
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open it; nothing is sent yet."""
         headers = {"X-Shoal-Session": self.session}
-        connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=60)
+        connector = aiohttp.TCPConnector(
+            limit=64, keepalive_timeout=60, ssl=self._tls or True, socket_factory=kept_alive
+        )
         self._http = aiohttp.ClientSession(headers=headers, connector=connector)
         return self
 
@@ -81,10 +118,35 @@ class Uplink:
             await self._http.close()
 
     async def sync(self, request: SyncRequest, patience: float) -> SyncResponse:
-        """One sync; raises UplinkError, UnreachableError also when `patience` seconds passed."""
+        """One sync, after joining where that is needed; raises UplinkError, UnreachableError also after `patience` seconds."""
         body = msgspec.json.encode(request)
-        raw = await self._call("POST", "/sync", body, aiohttp.ClientTimeout(total=patience))
+        limit = aiohttp.ClientTimeout(total=patience)
+        shown = self._credentials.token if self._credentials else ""
+        try:
+            raw = await self._call("POST", "/sync", body, limit)
+        except NotKnownError:
+            if self._credentials is None or not await self._join(self._credentials, shown, limit):
+                raise
+            raw = await self._call("POST", "/sync", body, limit)
         return self._decode(raw, SyncResponse)
+
+    async def _join(self, credentials: Credentials, shown: str, limit: aiohttp.ClientTimeout) -> bool:
+        """Get a token of our own, unless that was done since `shown` was refused; False = there is nothing to get it with."""
+        async with self._joining:
+            if credentials.token != shown:
+                return True
+            if not credentials.join_token:
+                return False
+            try:
+                body = msgspec.json.encode({"TokenHash": credentials.to_join()})
+                headers = {"Authorization": f"Bearer {credentials.join_token}"}
+                await self._call("POST", "/join", body, limit, headers)
+                credentials.joined()
+            except OSError as error:
+                message = f"{credentials.path}: {error.strerror}"
+                raise CannotJoinError(message) from error
+            log.info("joined", orchestrator=self.orchestrator)
+            return True
 
     async def put_log(
         self,
@@ -119,7 +181,10 @@ class Uplink:
         headers: dict[str, str] | None = None,
     ) -> bytes:
         assert self._http is not None, "use `async with`"
-        sent = {"Content-Type": "application/octet-stream" if method == "PUT" else "application/json"} | (headers or {})
+        sent = {"Content-Type": "application/octet-stream" if method == "PUT" else "application/json"}
+        if self._credentials is not None and self._credentials.token:
+            sent["Authorization"] = f"Bearer {self._credentials.token}"
+        sent |= headers or {}
         try:
             async with self._http.request(
                 method,
@@ -133,14 +198,16 @@ class Uplink:
         except TimeoutError as error:
             message = f"{self.orchestrator} did not answer in time"
             raise UnreachableError(message) from error
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+            raise UnreachableError(untrusted(self.orchestrator, error)) from error
         except (aiohttp.ClientError, OSError) as error:
             message = f"{self.orchestrator} cannot be reached: {error}"
             raise UnreachableError(message) from error
         if status == 200:
             return raw
-        raise self._refusal(status, raw, is_sync=path == "/sync")
+        raise self._refusal(status, raw, path)
 
-    def _refusal(self, status: int, raw: bytes, *, is_sync: bool) -> UplinkError:
+    def _refusal(self, status: int, raw: bytes, path: str) -> UplinkError:
         """What an answer that is not 200 means for the agent."""
         try:
             envelope = msgspec.json.decode(raw, type=ErrorEnvelope)
@@ -148,14 +215,19 @@ class Uplink:
             text = raw[:200].decode(errors="replace").strip()
             return UnreachableError(f"{self.orchestrator} answered {status}: {text}")
         said = f"{envelope.message} ({envelope.hint})" if envelope.hint else envelope.message
+        said = envelope.details.get("reason", said)
         match status, envelope.code:
+            case 401 | 403 | 409, _ if path == "/join":
+                return CannotJoinError(f"this node cannot join {self.orchestrator}: {said}")
+            case 401, _:
+                return NotKnownError(f"{self.orchestrator} does not know this node: {said}; {HOW_TO_JOIN}")
             case 409, "WrongCluster":
                 return WrongClusterError(said)
             case 409, "ConflictNodeState":
                 return SessionConflictError(said)
             case 403, _:
                 return NodeRefusedError(said)
-            case ((404 | 409 | 410), _) if not is_sync:
+            case ((404 | 409 | 410), _) if path != "/sync":
                 return NotWantedError(said)
         return UnreachableError(f"{self.orchestrator} answered {status}: {said}")
 
@@ -165,3 +237,28 @@ class Uplink:
         except msgspec.DecodeError as error:
             message = f"{self.orchestrator} answered what is no {kind.__name__}: {error}"
             raise UnreachableError(message) from error
+
+
+def kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for a connection that lasts."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    for option in KEEPALIVE:
+        made.setsockopt(*option)
+    return made
+
+
+def trusting(ca_file: Path | None) -> ssl.SSLContext | None:
+    """By what certificates are checked: only those of this authority count. Raises OSError for a file that has none."""
+    return None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+
+
+def untrusted(orchestrator: str, error: Exception) -> str:
+    """Why there is no TLS with the orchestrator."""
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of {orchestrator} is not trusted: {cause.verify_message}; "
+            f"give --ca-file the certificate of the authority that made it, and call the name that it was made for"
+        )
+    return f"no TLS with {orchestrator}: {getattr(cause, 'reason', None) or error}"

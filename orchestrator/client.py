@@ -5,9 +5,11 @@ Streams (all jobs, watch, logs, archives) are in `client_stream`.
 """
 
 import asyncio
+import ssl
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
@@ -40,6 +42,8 @@ NOT_SUBMITTED = ("ID", "State", "Version", "Revision", "CreateTime", "ModifyTime
 """Keys of a job that the server sets: not sent with a submission."""
 PATIENCE = 15.0
 """Seconds during which a request whose connection was lost is repeated."""
+HOW_TO_REACH = "start one with: shoal devstack; or name another with --api-host and --api-port"
+HOW_TO_TRUST = "give --ca-file the certificate of the authority that made it, and call the name that it was made for"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -76,12 +80,8 @@ class ClientError(Exception):
 class UnreachableError(ClientError):
     """Nothing answers at the orchestrator's address, or the connection was lost for good."""
 
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(
-            f"the orchestrator at {url} is not reachable: {reason}",
-            code="Unreachable",
-            hint="start one with: shoal devstack; or name another with --api-host and --api-port",
-        )
+    def __init__(self, url: str, reason: str, hint: str = HOW_TO_REACH) -> None:
+        super().__init__(f"the orchestrator at {url} is not reachable: {reason}", code="Unreachable", hint=hint)
         self.url = url
         self.reason = reason
 
@@ -108,9 +108,13 @@ class OrchestratorClient:
         token: str = "",
         instance_id: str = "",
         namespace: str = "",
+        ca_file: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`url` is `http://host:port`; `namespace` is where names of jobs are looked up (empty = `default`)."""
+        """`url` is `http://host:port`; `namespace` is where names of jobs are looked up (empty = `default`).
+
+        `ca_file` (PEM) has the authorities whose certificates are trusted; None = those that this machine knows. Raises OSError.
+        """
         self.url = url.rstrip("/")
         self.namespace = namespace
         self.headers = {"X-Bacalhau-InstanceID": instance_id} if instance_id else {}
@@ -118,12 +122,13 @@ class OrchestratorClient:
             self.headers["Authorization"] = f"Bearer {token}"
         parts = urlsplit(self.url)
         self.is_local = parts.hostname in LOOPBACK
+        self.tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
         self.http = httpx.AsyncClient(
             base_url=self.url,
             headers=self.headers,
             timeout=httpx.Timeout(60.0, connect=5.0),
             trust_env=not self.is_local,  # a proxy cannot reach our own loopback
-            verify=parts.scheme == "https",  # reading the certificates takes longer than the request
+            verify=self.tls or False,  # without TLS: reading the certificates takes longer than the request
             transport=transport,
         )
 
@@ -346,7 +351,7 @@ class OrchestratorClient:
                 is_final = isinstance(error, (httpx.UnsupportedProtocol, httpx.TimeoutException))
                 has_begun = has_begun or not isinstance(error, httpx.ConnectError)
                 if is_final or not has_begun or time.monotonic() + pause > give_up:
-                    raise UnreachableError(self.url, reason_of(error)) from error
+                    raise unreachable(self.url, error) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, 2.0)
 
@@ -372,8 +377,9 @@ def refusal(status: int, content: bytes) -> ClientError:
         text = content[:200].decode(errors="replace").strip()
         message = f"the orchestrator answered {status}" + (f": {text}" if text else "")
         return ClientError(message, status=status, code="BadAnswer")
+    said = [text for text in (envelope.message, envelope.details.get("reason", "")) if text]
     return ClientError(
-        envelope.message or f"the orchestrator answered {status}",
+        ": ".join(said) or f"the orchestrator answered {status}",
         status=envelope.status or status,
         code=envelope.code,
         component=envelope.component,
@@ -393,3 +399,13 @@ def reason_of(error: Exception) -> str:
         cause = cause.__cause__ or cause.__context__
     text = str(error) or type(error).__name__
     return "connection refused" if "All connection attempts failed" in text else text
+
+
+def unreachable(url: str, error: Exception) -> UnreachableError:
+    """What a connection that failed is told as."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return UnreachableError(url, f"its certificate is not trusted: {cause.verify_message}", HOW_TO_TRUST)
+        cause = cause.__cause__ or cause.__context__
+    return UnreachableError(url, reason_of(error))

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 import msgspec
 
-from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError, reason_of, refusal
+from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError, refusal, unreachable
 from orchestrator.contract.api import LogFrame, LogFrameValue
 from orchestrator.contract.job import Job
 from orchestrator.contract.partitions import Frame
@@ -47,7 +47,7 @@ async def watch(client: OrchestratorClient, job: str, after: str) -> AsyncGenera
             async for line in _lines(answer):
                 yield decoder.decode(line)
     except httpx.TransportError as error:
-        raise UnreachableError(client.url, reason_of(error)) from error
+        raise unreachable(client.url, error) from error
     except msgspec.MsgspecError as error:
         message = f"a frame of the watch is not understood: {error}"
         raise ClientError(message, code="BadAnswer") from error
@@ -105,7 +105,11 @@ async def logs(client: OrchestratorClient, job: str, wanted: LogQuery) -> AsyncG
     decoder = msgspec.json.Decoder(LogFrame)
     try:
         async with connect(
-            url, additional_headers=client.headers, proxy=None if client.is_local else True, max_size=None
+            url,
+            additional_headers=client.headers,
+            proxy=None if client.is_local else True,
+            max_size=None,
+            ssl=client.tls,
         ) as socket:
             async for message in socket:
                 frame = decoder.decode(message)
@@ -118,7 +122,7 @@ async def logs(client: OrchestratorClient, job: str, wanted: LogQuery) -> AsyncG
         if error.rcvd is None or error.rcvd.code != NORMAL_END:
             raise UnreachableError(client.url, "the log stream broke off") from error
     except (OSError, TimeoutError, WebSocketException) as error:
-        raise UnreachableError(client.url, str(error) or type(error).__name__) from error
+        raise unreachable(client.url, error) from error
     except msgspec.MsgspecError as error:
         message = f"a frame of the log is not understood: {error}"
         raise ClientError(message, code="BadAnswer") from error
@@ -147,7 +151,7 @@ async def download(client: OrchestratorClient, url: str, into: Path) -> None:
                 await _fetch(http, url, {}, partial)
         partial.replace(into)
     except httpx.TransportError as error:
-        raise UnreachableError(url, reason_of(error)) from error
+        raise unreachable(url, error) from error
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()

@@ -15,6 +15,7 @@ SAID = {
     "UNSUPPORTED_PROTOCOL": "the other side speaks no TLS as new as 1.2",
 }
 """What went wrong, by a word in OpenSSL's name for it."""
+HUNG_UP = "the other side hung up at our certificate: it needs --ca-file, or has to call a name that the certificate is made for"
 WAITING = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """No failures: more has to come, or the other side has gone."""
 log = structlog.get_logger()
@@ -23,13 +24,26 @@ log = structlog.get_logger()
 class Talk(ssl.SSLObject):
     """One connection. A failure of its handshake is told; under TLS 1.3 the other side's refusal comes with the first read."""
 
+    is_done = False
+    """Whether the handshake has ended, one way or the other."""
+    turns = 0
+    """How often it went on: once at the beginning, then with all that the other side said."""
+
     def do_handshake(self) -> None:
         """As in the base class."""
+        self.turns += 1
         try:
             super().do_handshake()
+            self.is_done = True
         except ssl.SSLError as error:
+            self.is_done = not isinstance(error, WAITING)
             tell(error)
             raise
+
+    def __del__(self) -> None:
+        """Most programs that do not trust a certificate hang up and say nothing. Who sent nothing at all only looked."""
+        if not self.is_done and self.turns > 1:
+            log.warning("tls_refused", reason=HUNG_UP)
 
     def read(self, *place: Any) -> bytes:
         """As in the base class."""

@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`http://host:port`, without a slash at the end."""
     token: str = ""
     """Bearer token; empty = none."""
+    ca_file: Path | None = None
+    """PEM: the authorities whose certificates are trusted; None = those that this machine knows."""
     home: Path
     """Where the client keeps its files: `~/.shoal`."""
 
@@ -48,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return made
 
 
-def load(environ: Mapping[str, str], *, host: str = "", port: str = "") -> Settings:
+def load(environ: Mapping[str, str], *, host: str = "", port: str = "", ca_file: str = "") -> Settings:
     """The settings in force. `host` may be a full URL. Raises SettingsError."""
     named = {
         "--api-host": host,
@@ -61,7 +63,30 @@ def load(environ: Mapping[str, str], *, host: str = "", port: str = "") -> Setti
         "BACALHAU_API_PORT": environ.get("BACALHAU_API_PORT", ""),
     }
     token = environ.get("SHOAL_API_KEY", "") or environ.get("BACALHAU_API_KEY", "")
-    return Settings(url=_url(*_first(named), *_first(ports)), token=token, home=_home(environ))
+    files = {
+        "--ca-file": ca_file,
+        "SHOAL_API_CA_FILE": environ.get("SHOAL_API_CA_FILE", ""),
+        "BACALHAU_API_TLS_CAFILE": environ.get("BACALHAU_API_TLS_CAFILE", ""),
+    }
+    return Settings(
+        url=_url(*_first(named), *_first(ports)), token=token, ca_file=_ca_file(*_first(files)), home=_home(environ)
+    )
+
+
+def _ca_file(name: str, text: str) -> Path | None:
+    """A file with certificates; what is in it is read with the first request."""
+    if not text:
+        return None
+    path = Path(text).expanduser()
+    try:
+        is_pem = b"-----BEGIN CERTIFICATE-----" in path.read_bytes()
+    except OSError as error:
+        message = f"{name}: {path}: {(error.strerror or str(error)).lower()}"
+        raise SettingsError(message) from error
+    if not is_pem:
+        message = f"{name}: {path}: no PEM certificate is in it"
+        raise SettingsError(message)
+    return path
 
 
 def _first(named: Mapping[str, str]) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from tui.cli.diagnostics import UsageError, nearest
 from tui.cli.options import FALSE, TRUE, Optional
 from tui.cli.verbs import GROUPS, INSTEAD, VERBS, Verb, load
 
-GLOBALS: Mapping[str, bool] = {"--api-host": True, "--api-port": True, "--json": False}
+GLOBALS: Mapping[str, bool] = {"--api-host": True, "--api-port": True, "--ca-file": True, "--json": False}
 """Options of every verb, and whether they take a value."""
 
 
@@ -29,6 +29,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """For click; for a verb that is passed on, everything that followed it."""
     host: str = ""
     port: str = ""
+    ca_file: str = ""
     wants_json: bool = False
     wants_help: bool = False
 
@@ -94,6 +95,7 @@ class _Reader:
             args=tuple(args),
             host=self.globals.get("--api-host", ""),
             port=self.globals.get("--api-port", ""),
+            ca_file=self.globals.get("--ca-file", ""),
             wants_json=self.globals.get("--json") == "true",
             wants_help=self.wants_help,
         )

@@ -34,7 +34,11 @@ class Context:
 
         settings = self.settings
         return OrchestratorClient(
-            settings.url, token=settings.token, instance_id=settings.instance_id(), namespace=namespace
+            settings.url,
+            token=settings.token,
+            instance_id=settings.instance_id(),
+            namespace=namespace,
+            ca_file=settings.ca_file,
         )
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -62,7 +62,7 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], output: Output) -> int
         if line.wants_help:
             return _verb_help(line.command, line.path, output)
         _refuse_both(line)
-        settings = load(environ, host=line.host, port=line.port)
+        settings = load(environ, host=line.host, port=line.port, ca_file=line.ca_file)
         context = Context(settings, output, wants_json=line.wants_json)
         return _invoke(line.command, line.path, line.args, context)
     except SettingsError as error:
