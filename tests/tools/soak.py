@@ -20,7 +20,9 @@ def main() -> int:
     """Play what the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=100_000, help="how many histories")
-    parser.add_argument("--first", type=int, default=1_000_000, help="the first seed; those of the tests are below 2000")
+    parser.add_argument(
+        "--first", type=int, default=1_000_000, help="the first seed; those of the tests are below 2000"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--replay", type=int, help="play one seed again and tell every step")
     arguments = parser.parse_args()
@@ -74,5 +76,9 @@ def play_chunk(first: int, end: int) -> tuple[int, list[str]]:
 
 if __name__ == "__main__":
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets of text is a part of a history
-        os.execve(sys.executable, [sys.executable, "-m", "tests.tools.soak", *sys.argv[1:]], os.environ | {"PYTHONHASHSEED": "0"})
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "tests.tools.soak", *sys.argv[1:]],
+            os.environ | {"PYTHONHASHSEED": "0"},
+        )
     sys.exit(main())
