@@ -40,7 +40,13 @@ async def test_tallies_count_the_touched_partitions_of_a_version(subject: Subjec
 
 
 async def test_glances_are_of_the_last_or_the_last_failed_execution(subject: Subject) -> None:
-    failed: dict[str, Any] = {"state": FAILED, "cause": Cause.EXIT, "exit_code": 7, "message": "boom", "finished": NOW + 9}
+    failed: dict[str, Any] = {
+        "state": FAILED,
+        "cause": Cause.EXIT,
+        "exit_code": 7,
+        "message": "boom",
+        "finished": NOW + 9,
+    }
     await subject.commit(
         executions=[
             execution_record(1, 0, attempt=1, started=NOW, **failed),

@@ -208,9 +208,9 @@ def node_info(name: str, cpu: float) -> NodeInfo:
         labels={"name": name, "os_type": "linux", "os_arch": "amd64"},
         supported_protocols=("shoal/v1",),
         compute_node_info=ComputeNodeInfo(
-            execution_engines=("process", "docker"),
-            publishers=("orchestrator", "noop"),
-            storage_sources=("local", "inline"),
+            execution_engines=("process", "docker", "wasm"),
+            publishers=("orchestrator", "local", "noop"),
+            storage_sources=("local", "localdirectory", "inline"),
             max_capacity=capacity,
             queue_capacity=Resources(),
             available_capacity=capacity,
