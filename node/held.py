@@ -7,7 +7,7 @@ import msgspec
 
 from node.engines.base import Handle, Launch, Outcome
 from node.streams import Output
-from orchestrator.contract.agent import Assignment, End, Report
+from orchestrator.contract.agent import Assignment, End, Inputs, Report
 from orchestrator.contract.execution import Cause, ExecutionState
 from orchestrator.contract.ids import ExecutionId
 from orchestrator.contract.job import Job
@@ -65,6 +65,8 @@ class Held(msgspec.Struct, kw_only=True, eq=False):
     output: Output | None = None
     started: float | None = None
     """`boot_seconds` when its engine started."""
+    inputs: Inputs | None = None
+    """What it found as inputs; None = it has none, or did not come so far."""
     outcome: Outcome | None = None
     """How the engine ended, once it did."""
     run_seconds: float | None = None

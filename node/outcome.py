@@ -28,7 +28,7 @@ def conclude(held: Held, cut: Stop | None, published: SpecConfig | None) -> End:
     message = _message(held.output, outcome, cut, cause)
     exit_code = outcome.exit_code if outcome is not None else None
     if held.output is None:
-        return End(exit_code=exit_code, cause=cause, message=message)
+        return End(exit_code=exit_code, cause=cause, message=message, inputs=held.inputs)
     stdout, is_stdout_cut = held.output.out.head()
     stderr, is_stderr_cut = held.output.err.head()
     return End(
@@ -47,6 +47,7 @@ def conclude(held: Held, cut: Stop | None, published: SpecConfig | None) -> End:
         run_seconds=held.run_seconds,
         tails=held.output.tails(),
         log_truncated=held.output.is_truncated,
+        inputs=held.inputs,
     )
 
 

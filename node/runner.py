@@ -13,6 +13,7 @@ from node.engines.base import Engine, EngineError, EngineUnavailableError, Launc
 from node.environment import Environment, VariableError
 from node.held import Held, Phase, Stop
 from node.inputs.base import InputError, InputSource
+from node.inputs.contents import contents
 from node.journal import Ended, Finished, Intended, Journal, Specified, Started
 from node.outcome import conclude, state_of
 from node.present import Engines
@@ -152,6 +153,8 @@ class Runner:
         self._end(held, conclude(held, cut, published))
 
     async def _find_again(self, held: Held) -> None:
+        if held.launch is not None:
+            await self._look_at_inputs(held, held.launch)
         while not await self.find(held):  # noqa: ASYNC110 - nobody tells when an engine is back
             await asyncio.sleep(ASK_AGAIN_SECONDS)
 
@@ -166,6 +169,7 @@ class Runner:
         directory = self._directory / held.id
         try:
             launch = await self._prepare(held, owner, directory)
+            await self._look_at_inputs(held, launch)
         except (InputError, VariableError) as error:
             held.outcome = Outcome(exit_code=None, cause=Cause.INPUT, message=str(error))
             return
@@ -222,6 +226,11 @@ class Runner:
             stdout=directory / "stdout",
             stderr=directory / "stderr",
         )
+
+    async def _look_at_inputs(self, held: Held, launch: Launch) -> None:
+        """Note what it finds as inputs."""
+        if launch.inputs:
+            held.inputs = await asyncio.to_thread(contents, launch.inputs)
 
     async def _await_engine(self, held: Held) -> None:
         """Wait for what was started; afterwards `outcome` is set."""

@@ -11,19 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from orchestrator.contract.execution import Cause
-from orchestrator.contract.ids import SECOND, Timestamp
+from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp
 from orchestrator.contract.partitions import NO_NODE, STOPPING, PartitionState
 from orchestrator.contract.selection import Fact, Indices, Selection, StateIs
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import NEVER, ExecutionRecord
 from orchestrator.errors import InvalidRequestError
-from orchestrator.store.base import Store
+from orchestrator.store.base import Glance, Store
 
 SLICE = 2000
 """Partitions that are looked at between two looks at other work."""
 PAGE = 500
 """Partitions whose executions are read from the store at a time."""
-OF_LAST = frozenset({Fact.DURATION, Fact.EXIT})
+OF_LAST = frozenset({Fact.DURATION, Fact.EXIT, Fact.INPUT})
 OF_FAILURE = frozenset({Fact.CAUSE, Fact.GROUP, Fact.MESSAGE})
 
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:\.{0,2}[/\\][\w.\-@+~]+){1,}[/\\]?")
@@ -44,6 +44,8 @@ class Known(msgspec.Struct, kw_only=True):
     now: Timestamp
     last: ExecutionRecord | None = None
     failure: ExecutionRecord | None = None
+    inputs: str = ""
+    """Names of the input objects of its last execution, a line each."""
 
     @property
     def seconds(self) -> float | None:
@@ -73,10 +75,6 @@ class Known(msgspec.Struct, kw_only=True):
         """What its last failed execution said."""
         return self.failure.message if self.failure else ""
 
-    @property
-    def inputs(self) -> str:
-        """Names of its input objects: nodes do not report them."""
-        return ""
 
 
 def parse(text: str) -> Selection:
@@ -85,9 +83,6 @@ def parse(text: str) -> Selection:
         selection = Selection.parse("" if text.strip().lower() == "all" else text)
     except ValueError as error:
         raise InvalidRequestError(str(error)) from error
-    if Fact.INPUT in selection.needs:
-        message = "selection: 'input~': the names of input objects are not known"
-        raise InvalidRequestError(message, hint="select by index, state, node, cause, exit, group or err~TEXT")
     return selection
 
 
@@ -145,13 +140,23 @@ async def _with_executions(
         last: Mapping[int, ExecutionRecord] = {}
         if selection.needs & OF_LAST:
             last = {record.index: record for record in await store.last_executions(job.id, job.version, page)}
+        inputs: Mapping[ExecutionId, str] = {}
+        if Fact.INPUT in selection.needs:
+            inputs = await _names(store, [record.id for record in last.values()])
         for index in page:
             known = known_of(entry, index, halted, now)
             known.last, known.failure = last.get(index), failures.get(index)
+            known.inputs = inputs.get(known.last.id, "") if known.last else ""
             if selection.test(known):
                 found.append(index)
         await asyncio.sleep(0)
     return found
+
+
+async def _names(store: Store, ids: Sequence[ExecutionId]) -> dict[ExecutionId, str]:
+    """Names of the inputs of executions, a line each."""
+    found = await store.inputs(ids)
+    return {it.execution_id: "\n".join(one.name for one in it.inputs.objects) for it in found}
 
 
 def known_of(entry: JobEntry, index: int, stopping: frozenset[int], now: Timestamp) -> Known:
@@ -188,7 +193,7 @@ def normalised(message: str) -> str:
     return line
 
 
-def group_of(failure: ExecutionRecord) -> str:
+def group_of(failure: ExecutionRecord | Glance) -> str:
     """The id of the group that a failure belongs to: stable over restarts and jobs."""
     cause = failure.cause or Cause.AGENT
     text = f"{cause}\n{failure.exit_code}\n{normalised(failure.message)}"

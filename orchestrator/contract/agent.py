@@ -58,6 +58,8 @@ class Inputs(Spec, frozen=True, kw_only=True):
     """How many more there were."""
     rest_size: int = 0
     """Bytes of those."""
+    is_more: bool = field(default=False, name="More")
+    """Whether there are files beyond those, which nobody counted."""
 
 
 class End(Spec, frozen=True, kw_only=True):

@@ -46,9 +46,25 @@ NO_NODE = 65535
 """In the packed nodes of a grid: the partition has no node."""
 
 
+NO_TIME = 2**32 - 1
+"""In the packed times of a grid: not yet."""
+NO_GROUP = 65535
+"""In the packed failures of a grid: no attempt failed."""
+
+
 def state_word(state: int) -> str:
     """The word of a state byte: `stopping` for every byte with that bit."""
     return "stopping" if state & STOPPING else PartitionState(state).word
+
+
+class GroupName(Spec, frozen=True, kw_only=True, omit_defaults=False):
+    """A failure group that numbers in a grid or frame refer to."""
+
+    group: str
+    """What `group:ID` in a selection names."""
+    cause: Cause
+    exit_code: int | None
+    message: str
 
 
 class Grid(Spec, frozen=True, kw_only=True):
@@ -69,6 +85,14 @@ class Grid(Spec, frozen=True, kw_only=True):
     """Partitions by state, capitalised: `{"Waiting": 3, ...}`, zeros left out; `Stopping` counts apart."""
     job_state: str
     job_message: str = ""
+    origin: str = ""
+    """With `fields=`: the time that `started` and `finished` count from, RFC 3339."""
+    started: bytes = b""
+    finished: bytes = b""
+    """With `fields=`: whole seconds of each partition's last execution, uint32 little-endian; 4294967295 = not yet."""
+    failure: bytes = b""
+    """With `fields=`: uint16 little-endian into `groups`, of the last failed execution; 65535 = none failed."""
+    groups: tuple[GroupName, ...] = ()
 
 
 class Frame(Spec, frozen=True, kw_only=True):
@@ -87,6 +111,12 @@ class Frame(Spec, frozen=True, kw_only=True):
     job_message: str = ""
     """Both with every frame that is no heartbeat."""
     job_version: int = 0
+    started: bytes = b""
+    finished: bytes = b""
+    failure: bytes = b""
+    """With `fields=`, as in `Grid`; numbers of groups count through the frames of one watch, from 0, not through a grid's."""
+    groups: tuple[GroupName, ...] = ()
+    """Those added since the frame before."""
 
 
 class Row(Spec, frozen=True, kw_only=True, omit_defaults=False):
@@ -150,6 +180,68 @@ class PartitionDetail(Spec, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...]
     retry_at: str = ""
     """When the next attempt is due, RFC 3339; empty = none is waiting for its backoff."""
+
+
+class InputFile(Spec, frozen=True, kw_only=True):
+    """One file of an attempt's inputs."""
+
+    name: str
+    """Path as the program saw it."""
+    size: int
+    """Bytes."""
+
+
+class AttemptInputs(Spec, frozen=True, kw_only=True, omit_defaults=False):
+    """What one attempt had as inputs."""
+
+    attempt: int
+    execution_id: ExecutionId
+    is_known: bool = field(name="Known")
+    """False = it has not ended, never came so far, or was lost."""
+    items: tuple[InputFile, ...] = ()
+    """By name, at most 100."""
+    rest: int = 0
+    """How many more there were."""
+    rest_size: int = 0
+    """Bytes of those."""
+    is_more: bool = field(default=False, name="More")
+    """Whether there were still others that nobody counted."""
+
+
+class PartitionInputs(Spec, frozen=True, kw_only=True):
+    """What the attempts of a partition had as inputs, oldest first."""
+
+    next_token: str
+    items: tuple[AttemptInputs, ...]
+
+
+class LogMatch(Spec, frozen=True, kw_only=True, omit_defaults=False):
+    """A line of a log that was looked for."""
+
+    partition: int
+    attempt: int
+    execution_id: ExecutionId
+    stream: str
+    line: int
+    """From 1. Of a log of which a part was cut off: counted in what is left."""
+    offset: int
+    """Where in the stream the line begins."""
+    text: str
+    """At most 500 characters, around what matches."""
+
+
+class LogMatches(Spec, frozen=True, kw_only=True, omit_defaults=False):
+    """Lines of logs with a text in them."""
+
+    items: tuple[LogMatch, ...]
+    """By partition, stream and offset."""
+    searched: int
+    """Partitions that were looked at."""
+    selected: int
+    cut: str = ""
+    """`time` or `limit` when not all was looked at; empty = it was."""
+    next_partition: int | None = None
+    """Where to go on (`from=`) when not all was looked at."""
 
 
 class FailureGroup(Spec, frozen=True, kw_only=True, omit_defaults=False):

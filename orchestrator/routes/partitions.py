@@ -1,7 +1,5 @@
 """Partitions of a job: the packed grid, rows, one with its attempts; retry and stop of a selection."""
 
-import sys
-from array import array
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,6 +8,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Meta
+from msgspec.structs import replace
 
 from orchestrator.contract.api import PagingToken
 from orchestrator.contract.execution import ExecutionState
@@ -18,6 +17,8 @@ from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import NEVER, ExecutionRecord
 from orchestrator.errors import InvalidRequestError, PartitionNotFoundError
 from orchestrator.routes.backend import Backend
+from orchestrator.routes.fields import Fields, parse_fields
+from orchestrator.routes.packing import little_endian, saturated
 from orchestrator.routes.views import attempt_of, next_token, rfc3339, row_of, state_byte, summary_of
 from orchestrator.routes.wire import HttpRequest, answer, query
 from orchestrator.selection import parse, select
@@ -35,6 +36,8 @@ class PartitionsQuery(msgspec.Struct, frozen=True, kw_only=True):
     select: str = ""
     limit: Annotated[int, Meta(ge=0, le=MOST_ROWS)] = 0
     next_token: str = ""
+    fields: str = ""
+    """Of the grid beside states: `Started`, `Finished`, `Failure`, with commas."""
 
 
 @get("/api/v1/orchestrator/jobs/{job_id:str}/partitions", query=PartitionsQuery, answer=Grid)
@@ -44,8 +47,13 @@ async def get_partitions(
     """The packed grid of a job, or with `select` rows of some of its partitions."""
     asked = query(request.query_params, PartitionsQuery)
     entry = await backend.reactor.entry(job_id, asked.namespace)
+    names = parse_fields(asked.fields)
     if not asked.select:
-        return await answer(request, grid_of(backend, entry))
+        grid = grid_of(backend, entry)
+        if names:  # read after the grid: newer values come again with the deltas after its cursor
+            more = await Fields(backend, entry, names).of()
+            grid = replace(grid, origin=rfc3339(entry.record.job.create_time), **msgspec.structs.asdict(more))
+        return await answer(request, grid)
     first = token_offset(asked.next_token)
     limit = asked.limit or PAGE
     selection = parse(asked.select)
@@ -91,22 +99,6 @@ def grid_of(backend: Backend, entry: JobEntry) -> Grid:
         job_state=job.state.state_type,
         job_message=job.state.message,
     )
-
-
-def saturated(numbers: Sequence[int]) -> bytes:
-    """A byte a number, at most 255."""
-    try:
-        return bytes(iter(numbers))
-    except ValueError:
-        return bytes(min(number, 255) for number in numbers)
-
-
-def little_endian(numbers: "array[int]") -> bytes:
-    """Numbers as they lie in memory on a little-endian machine."""
-    if sys.byteorder == "big":
-        numbers = numbers[:]
-        numbers.byteswap()
-    return numbers.tobytes()
 
 
 @get("/api/v1/orchestrator/jobs/{job_id:str}/partitions/{index:int}", answer=PartitionDetail)

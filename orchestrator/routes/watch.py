@@ -9,12 +9,14 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
+from msgspec.structs import replace
 
 from orchestrator.contract.partitions import STOPPING, Frame
 from orchestrator.core.cluster import JobEntry
 from orchestrator.errors import JobNotFoundError, StaleCursorError
 from orchestrator.routes.backend import Backend
-from orchestrator.routes.partitions import little_endian, saturated
+from orchestrator.routes.fields import Fields, parse_fields
+from orchestrator.routes.packing import little_endian, saturated
 from orchestrator.routes.views import summary_of
 from orchestrator.routes.wire import HttpRequest, query
 from orchestrator.watch import job_bell
@@ -30,6 +32,8 @@ class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     namespace: str = ""
     after: str = ""
+    fields: str = ""
+    """As of the grid."""
 
 
 @get("/api/v1/orchestrator/jobs/{job_id:str}/watch", query=WatchQuery, answer=Frame)
@@ -40,7 +44,9 @@ async def watch_job(request: HttpRequest, job_id: FromPath[str], backend: NamedD
     commit = commit_of(backend, asked.after)
     if backend.reactor.changes(entry.id).since(commit) is None:
         raise StaleCursorError
-    return Stream(frames(backend, entry, commit), media_type="application/x-ndjson")
+    names = parse_fields(asked.fields)
+    fields = Fields(backend, entry, names) if names else None
+    return Stream(frames(backend, entry, commit, fields), media_type="application/x-ndjson")
 
 
 def commit_of(backend: Backend, cursor: str) -> int:
@@ -56,7 +62,7 @@ def commit_of(backend: Backend, cursor: str) -> int:
     return commit
 
 
-async def frames(backend: Backend, entry: JobEntry, commit: int) -> AsyncIterator[bytes]:
+async def frames(backend: Backend, entry: JobEntry, commit: int, fields: Fields | None) -> AsyncIterator[bytes]:
     """Lines of JSON after `commit`; ends when the job was replaced by another version, or the server ends."""
     reactor = backend.reactor
     known_nodes = 0
@@ -76,9 +82,13 @@ async def frames(backend: Backend, entry: JobEntry, commit: int) -> AsyncIterato
             if changed is None:
                 return
             if log.last > commit:
-                yield line_of(frame_of(backend, entry, sorted(changed), known_nodes))
+                indices = sorted(changed)
+                frame = frame_of(backend, entry, indices, known_nodes)
                 known_nodes = len(entry.node_ids)
                 commit = at
+                if fields:
+                    frame = replace(frame, **msgspec.structs.asdict(await fields.of(indices)))
+                yield line_of(frame)
                 await asyncio.sleep(PERIOD)
                 continue
             commit = at

@@ -12,7 +12,7 @@ import msgspec
 
 from orchestrator.__main__ import listen, run
 from orchestrator.config import Config
-from orchestrator.contract.agent import Assignment, End, LogMark, LogTail, Report, SyncRequest, SyncResponse
+from orchestrator.contract.agent import Assignment, End, Inputs, LogMark, LogTail, Report, SyncRequest, SyncResponse
 from orchestrator.contract.execution import NO_OUTPUT, Cause, ExecutionState, RunOutput
 from orchestrator.contract.ids import ExecutionId, NodeId
 from orchestrator.contract.node import ComputeNodeInfo, NodeInfo, Resources
@@ -163,6 +163,7 @@ class Agent:
         out: str = "",
         tails: tuple[LogTail, ...] = (),
         published: Any = None,
+        inputs: Inputs | None = None,
     ) -> ExecutionId:
         """A partition has ended, as the next sync says."""
         execution = self.at(index)
@@ -178,6 +179,7 @@ class Agent:
                 run_seconds=1.0,
                 tails=tails,
                 published_result=published,
+                inputs=inputs,
             ),
         )
         return execution
