@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import functools
 import os
 import platform
 import shutil
@@ -106,6 +107,7 @@ def build_version(labels: Mapping[str, str]) -> BuildVersion:
     )
 
 
+@functools.cache
 def own_version() -> str:
     """The version of Shoal that is installed."""
     try:

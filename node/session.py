@@ -122,7 +122,9 @@ class Session:
         wants = waiting == 0 or (self._is_dirty and waiting == 1 and not self._failures)
         due = max(self._sent + self._pause, self._not_before)
         if wants and now >= due:
-            wait = min(self.lease_seconds / 3, LONGEST_WAIT) if self.is_granted else 0.0
+            # after a failure an answer is wanted at once: the fence may be near
+            is_held = self.is_granted and not self._failures
+            wait = min(self.lease_seconds / 3, LONGEST_WAIT) if is_held else 0.0
             request = self._next(wait)
             self._out.add(request.seq)
             self._sent = now
