@@ -49,6 +49,9 @@ PLACES = {
         Place(id="errors", title="Errors", where="errors:ErrorsPage", needs="job", commands=("errors",)),
         Place(id="nodes", title="Nodes", where="nodes:NodesPage", commands=("nodes",)),
         Place(id="node", title="Node", where="node:NodePage", commands=("node",)),
+        Place(id="compose", title="Compose", where="compose:ComposePage", commands=("compose",)),
+        Place(id="logs", title="Logs of all", where="logs_all:LogsPage", needs="job", commands=("logs",)),
+        Place(id="compare", title="Compare", where="compare:ComparePage", needs="partition", commands=("compare",)),
         Place(id="events", title="Events", where="events:EventsPage", commands=("events",)),
     )
 }

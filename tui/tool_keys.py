@@ -22,12 +22,49 @@ TOOL_KEYS = (
     # events
     Key("events.follow", "f", "follow", "follow", "Stay at the newest", 2),
     Key("events.trouble", "e", "trouble", "errors only", "Only what went wrong, and back", 3),
+    # logs of all
+    Key("logs.pick", "P", "pick", "partitions", "Which partitions, by a selection", 2),
+    Key("logs.follow", "f", "follow", "follow", "Stay at the end as it grows", 1),
+    Key("logs.next", "n", "match(1)", "match", "The next match", 3),
+    Key("logs.previous", "N", "match(-1)", "previous match", "The previous match"),
+    Key("logs.streams", "e", "streams", "streams", "stdout, stderr, or both", 10),
+    Key("logs.grep", "F", "grep", "filter lines", "Show only lines that match", 4),
+    Key("logs.wrap", "w", "wrap", "wrap", "Wrap long lines", 7),
+    Key("logs.times", "t", "times", "times", "Times: absolute, relative, off", 8),
+    Key("logs.save", "s", "save", "save", "Save what is shown as a file", 6),
+    Key("logs.copy", "y", "copy", "copy line", "Copy the line at the cursor"),
+    Key("logs.pager", "o", "pager", "$PAGER", "Open what is shown in $PAGER", 13),
+    Key("logs.menu", "a", "app.action_menu", "actions", "All that can be done here"),
+    # comparing two attempts
+    Key("compare.next", "n", "difference(1)", "difference", "The next difference", 1),
+    Key("compare.previous", "N", "difference(-1)", "previous difference", "The previous difference"),
+    Key("compare.sides", "w", "sides", "side by side", "Side by side, or one below the other", 2),
+    Key("compare.swap", "m", "swap", "swap", "Swap A and B", 3),
+    Key("compare.save", "s", "save", "save", "Save the comparison as a file", 5),
+    Key("compare.copy", "y", "copy", "copy", "Copy the comparison", 6),
+    Key("compare.log", "l", "log", "log of B", "The log of B", 4),
+    # choosing
+    Key("chooser.close", "escape,q", "close", "close", "Choose nothing"),
+    # composing a job: in fields of text only these act
+    Key("compose.flip", "f2", "flip", "form/YAML", "The form, or the YAML of the same job", 1),
+    Key("compose.templates", "f3", "templates", "templates", "Begin with a template, or a draft", 2),
+    Key("compose.plan", "f4", "plan", "plan", "What submitting it would do; submit from there", 3),
+    Key("compose.save-file", "ctrl+s", "save_file", "save file", "Write the job as a YAML file", 5),
+    Key("compose.editor", "ctrl+o", "editor", "$EDITOR", "Edit the YAML in $EDITOR", 6),
+    Key("compose.copy-yaml", "f5", "copy_yaml", "copy YAML", "Copy the job as YAML", 7),
+    Key("compose.copy-command", "f6", "copy_command", "copy CLI", "Copy the command that submits it", 8),
+    Key("compose.up", "up", "app.focus_previous", "up", "The field above"),
+    Key("compose.down", "down", "app.focus_next", "down", "The field below"),
 )
 TOOL_TOGETHER = (
     ("app", "page", "move", "list", "errors"),
     ("app", "page", "move", "list", "nodes"),
     ("app", "page", "move", "list", "node"),
     ("app", "page", "move", "list", "events"),
+    ("app", "page", "compose"),
+    ("app", "page", "text", "logs"),
+    ("app", "page", "move", "compare"),
+    ("move", "chooser"),
 )
 TOOL_SHADOWS: tuple[tuple[str, str], ...] = ()
 """Pairs that share a key on purpose: the second one is what happens."""
