@@ -1,89 +1,58 @@
 """The client of the REST API: one typed method a route. Used by the CLI and the TUI; also reads a real Bacalhau.
 
-Every PUT and DELETE carries an idempotency token and is repeated when the connection is lost, so that it takes effect once.
-Streams (all jobs, watch, logs, archives) are in `client_stream`.
+How it asks is in `client_http`. Streams (all jobs, watch, logs, archives) are in `client_stream`.
 """
 
-import asyncio
-import ssl
-import time
 import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import quote
 
-import httpx
 import msgspec
 
+from orchestrator.client_http import ClientError, Connection, Query, UnreachableError, refusal, unreachable
 from orchestrator.contract.api import (
-    ErrorEnvelope,
     ExecutionList,
     GetJobResponse,
     HistoryList,
     JobList,
     NodeList,
-    Problem,
     PutJobResponse,
     ResultList,
     StopJobResponse,
 )
-from orchestrator.contract.job import Job
+from orchestrator.contract.job import Job, ResourcesConfig
 from orchestrator.contract.node import BuildVersion, NodeInfo, NodeState
-from orchestrator.contract.partitions import ActionResult, Explanations, Failures, Grid, LogRange, PartitionDetail, Rows
+from orchestrator.contract.overview import ClusterEvents, JobChanged, ListedJobs, NodeChanged
+from orchestrator.contract.partitions import (
+    ActionResult,
+    Explanations,
+    Failures,
+    Grid,
+    LogMatches,
+    LogRange,
+    PartitionDetail,
+    PartitionInputs,
+    Rows,
+)
+from orchestrator.contract.plan import Plan
 
-T = TypeVar("T")
-Query = Mapping[str, str | int | float | bool | None]
+__all__ = [
+    "JOBS",
+    "NODES",
+    "NOT_SUBMITTED",
+    "ClientError",
+    "OrchestratorClient",
+    "UnreachableError",
+    "refusal",
+    "unreachable",
+]
 
 JOBS = "/api/v1/orchestrator/jobs"
 NODES = "/api/v1/orchestrator/nodes"
+EVENTS = "/api/v1/orchestrator/events"
 NOT_SUBMITTED = ("ID", "State", "Version", "Revision", "CreateTime", "ModifyTime")
 """Keys of a job that the server sets: not sent with a submission."""
-PATIENCE = 15.0
-"""Seconds during which a request whose connection was lost is repeated."""
-HOW_TO_REACH = "start one with: shoal devstack; or name another with --api-host and --api-port"
-HOW_TO_TRUST = "give --ca-file the certificate of the authority that made it, and call the name that it was made for"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class ClientError(Exception):
-    """The orchestrator refused a request, or its answer makes no sense.
-
-    `status` is the HTTP status; `code`, `component`, `hint` and `problems` are those of the error envelope.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 500,
-        code: str = "",
-        component: str = "",
-        hint: str = "",
-        problems: Sequence[Problem] = (),
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.code = code
-        self.component = component
-        self.hint = hint
-        self.problems = tuple(problems)
-
-    @property
-    def is_missing_route(self) -> bool:
-        """Whether the server has no such route (an older one, or Bacalhau), as opposed to no such job or node."""
-        return self.status == httpx.codes.NOT_FOUND and self.component == "APIServer"
-
-
-class UnreachableError(ClientError):
-    """Nothing answers at the orchestrator's address, or the connection was lost for good."""
-
-    def __init__(self, url: str, reason: str, hint: str = HOW_TO_REACH) -> None:
-        super().__init__(f"the orchestrator at {url} is not reachable: {reason}", code="Unreachable", hint=hint)
-        self.url = url
-        self.reason = reason
 
 
 class NodeAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -98,58 +67,14 @@ class Alive(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     status: str
 
 
-class OrchestratorClient:
-    """A connection to one orchestrator; an async context manager. All methods raise ClientError."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: str = "",
-        instance_id: str = "",
-        namespace: str = "",
-        ca_file: Path | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        """`url` is `http://host:port`; `namespace` is where names of jobs are looked up (empty = `default`).
-
-        `ca_file` (PEM) has the authorities whose certificates are trusted; None = those that this machine knows. Raises OSError.
-        """
-        self.url = url.rstrip("/")
-        self.namespace = namespace
-        self.headers = {"X-Bacalhau-InstanceID": instance_id} if instance_id else {}
-        if token:
-            self.headers["Authorization"] = f"Bearer {token}"
-        parts = urlsplit(self.url)
-        self.is_local = parts.hostname in LOOPBACK
-        self.tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
-        self.http = httpx.AsyncClient(
-            base_url=self.url,
-            headers=self.headers,
-            timeout=httpx.Timeout(60.0, connect=5.0),
-            trust_env=not self.is_local,  # a proxy cannot reach our own loopback
-            verify=self.tls or False,  # without TLS: reading the certificates takes longer than the request
-            transport=transport,
-        )
-
-    async def __aenter__(self) -> Self:
-        """The client itself."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give up all connections."""
-        await self.http.aclose()
+class OrchestratorClient(Connection):
+    """All that can be asked of one orchestrator. All methods raise ClientError."""
 
     # Jobs
 
     async def submit(self, job: Job, *, force: bool = False) -> PutJobResponse:
         """Submit a job, or a new version of a job of the same name."""
-        spec = msgspec.to_builtins(job)
-        for key in NOT_SUBMITTED:
-            spec.pop(key, None)
-        return await self._put(JOBS, {"Job": spec, "Force": force}, PutJobResponse)
+        return await self._put(JOBS, {"Job": submitted(job), "Force": force}, PutJobResponse)
 
     async def jobs(
         self,
@@ -229,11 +154,36 @@ class OrchestratorClient:
         """Where the published results of a job are."""
         return await self._get(f"{_job(job)}/results", ResultList)
 
+    async def jobs_with_summary(
+        self, *, limit: int = 0, next_token: str = "", labels: str = "", is_reversed: bool = False
+    ) -> ListedJobs:
+        """A page of jobs as of `jobs`, each with its counts and how far it is."""
+        query: Query = {
+            "include": "summary",
+            "limit": limit or None,
+            "next_token": next_token,
+            "labels": labels,
+            "reverse": is_reversed or None,
+        }
+        return await self._get(JOBS, ListedJobs, query)
+
+    async def plan(self, job: Job) -> Plan:
+        """What submitting a job would do: problems, differences, nodes. Nothing is done."""
+        return await self._put(JOBS, {"Job": submitted(job), "DryRun": True}, Plan)
+
+    async def suspend(self, job: str, reason: str = "") -> JobChanged:
+        """Place nothing more of a job; what runs goes on."""
+        return await self._put(f"{_job(job)}/suspend", {"Reason": reason}, JobChanged)
+
+    async def resume(self, job: str) -> JobChanged:
+        """Place a suspended job again."""
+        return await self._put(f"{_job(job)}/resume", {}, JobChanged)
+
     # Partitions
 
-    async def grid(self, job: str) -> Grid:
-        """All partitions of a job, packed."""
-        return await self._get(f"{_job(job)}/partitions", Grid)
+    async def grid(self, job: str, *, fields: str = "") -> Grid:
+        """All partitions of a job, packed; `fields` of `Started,Finished,Failure` are added."""
+        return await self._get(f"{_job(job)}/partitions", Grid, {"fields": fields})
 
     async def rows(self, job: str, select: str, *, limit: int = 0, next_token: str = "") -> Rows:
         """A page of the partitions that a selection takes."""
@@ -252,17 +202,49 @@ class OrchestratorClient:
         """Why partitions wait."""
         return await self._get(f"{_job(job)}/explain", Explanations, {"select": select})
 
-    async def retry_partitions(
-        self, job: str, select: str, *, include_completed: bool = False, dry_run: bool = False
+    async def retry_partitions(  # noqa: PLR0913 - as many as the request has fields
+        self,
+        job: str,
+        select: str,
+        *,
+        include_completed: bool = False,
+        resources: ResourcesConfig | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - of the executions, not of this call
+        avoid_nodes: Sequence[str] = (),
+        add_attempts: int | None = None,
+        dry_run: bool = False,
+        if_cursor: str = "",
     ) -> ActionResult:
-        """Queue the failed and stopped partitions of a selection again."""
-        body = {"Select": select, "IncludeCompleted": include_completed, "DryRun": dry_run}
+        """Queue the failed and stopped partitions of a selection again, with what is given in place of the job's own.
+
+        With the cursor of a dry run it is refused (409, code `CountChanged`) where the count has changed since.
+        """
+        body: dict[str, Any] = {"Select": select, "IncludeCompleted": include_completed, "DryRun": dry_run}
+        more = {
+            "Resources": resources,
+            "Timeout": timeout,
+            "AvoidNodes": list(avoid_nodes),
+            "AddAttempts": add_attempts,
+            "IfCursor": if_cursor,
+        }
+        body |= {key: value for key, value in more.items() if value}
         return await self._put(f"{_job(job)}/partitions/retry", body, ActionResult)
 
-    async def stop_partitions(self, job: str, select: str, reason: str, *, dry_run: bool = False) -> ActionResult:
-        """Stop the unfinished partitions of a selection."""
-        body = {"Select": select, "Reason": reason, "DryRun": dry_run}
+    async def stop_partitions(
+        self, job: str, select: str, reason: str, *, dry_run: bool = False, if_cursor: str = ""
+    ) -> ActionResult:
+        """Stop the unfinished partitions of a selection. `if_cursor` as of a retry."""
+        body = {"Select": select, "Reason": reason, "DryRun": dry_run} | ({"IfCursor": if_cursor} if if_cursor else {})
         return await self._put(f"{_job(job)}/partitions/stop", body, ActionResult)
+
+    async def inputs(self, job: str, index: int) -> PartitionInputs:
+        """Which files each attempt of a partition had as inputs."""
+        return await self._get(f"{_job(job)}/partitions/{index}/inputs", PartitionInputs)
+
+    async def search_logs(self, job: str, text: str, *, select: str = "", limit: int = 0, first: int = 0) -> LogMatches:
+        """Lines with a text in the last attempts' logs, for a few seconds at most; `first` is where to go on."""
+        query: Query = {"q": text, "select": select, "limit": limit or None, "from": first or None}
+        return await self._get(f"{_job(job)}/logs/search", LogMatches, query)
 
     async def log_range(
         self, job: str, index: int, attempt: int, stream: str, *, offset: int = 0, limit: int = 0, grep: str = ""
@@ -298,6 +280,18 @@ class OrchestratorClient:
         """One node, by id or by what only its id begins with."""
         return (await self._get(f"{NODES}/{quote(node, safe='')}", NodeAnswer)).node
 
+    async def change_node(
+        self, node: str, action: str, *, reason: str = "", deadline: float | None = None
+    ) -> NodeChanged:
+        """`drain` a node (with a deadline in seconds what still runs then is moved), `undrain`, `approve`, `reject`, `delete`."""
+        body: Mapping[str, Any] = {"Action": action, "Reason": reason, "Deadline": deadline}
+        return await self._put(f"{NODES}/{quote(node, safe='')}", body, NodeChanged)
+
+    async def events(self, *, after: str = "", limit: int = 0, wait: float = 0.0) -> ClusterEvents:
+        """What happened in the cluster after a cursor, oldest first; without one the newest. `wait` = seconds to be held."""
+        query: Query = {"after": after, "limit": limit or None, "wait": wait or None}
+        return await self._get(EVENTS, ClusterEvents, query)
+
     async def alive(self) -> Alive:
         """Whether the orchestrator answers."""
         return await self._get("/api/v1/agent/alive", Alive)
@@ -310,102 +304,12 @@ class OrchestratorClient:
         """The orchestrator as a node."""
         return await self._get("/api/v1/agent/node", NodeInfo)
 
-    # How a request is made
 
-    async def _get(self, path: str, answer: type[T], query: Query | None = None) -> T:
-        return await self._call("GET", path, answer, query=query)
-
-    async def _put(self, path: str, body: Mapping[str, Any], answer: type[T]) -> T:
-        body = {"Namespace": self.namespace, **body, "IdempotencyToken": uuid.uuid4().hex}
-        return await self._call("PUT", path, answer, body=body)
-
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        answer: type[T],
-        *,
-        query: Query | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> T:
-        content = None if body is None else msgspec.json.encode(body)
-        response = await self._send(method, path, self.query(query), content)
-        if response.status_code != httpx.codes.OK:
-            raise refusal(response.status_code, response.content)
-        try:
-            return msgspec.json.decode(response.content, type=answer)
-        except msgspec.MsgspecError as error:
-            message = f"the answer to {method} {path} is not understood: {error}"
-            raise ClientError(message, code="BadAnswer", hint="is this an orchestrator of the same version?") from error
-
-    async def _send(self, method: str, path: str, query: Mapping[str, str], content: bytes | None) -> httpx.Response:
-        """Send, and send again while the connection breaks *after* something of it worked; a first refusal is final."""
-        give_up = time.monotonic() + PATIENCE
-        headers = {} if content is None else {"Content-Type": "application/json"}
-        has_begun = False
-        pause = 0.1
-        while True:
-            try:
-                return await self.http.request(method, path, params=query, content=content, headers=headers)
-            except httpx.TransportError as error:
-                is_final = isinstance(error, (httpx.UnsupportedProtocol, httpx.TimeoutException))
-                has_begun = has_begun or not isinstance(error, httpx.ConnectError)
-                if is_final or not has_begun or time.monotonic() + pause > give_up:
-                    raise unreachable(self.url, error) from error
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 2.0)
-
-    def query(self, query: Query | None) -> dict[str, str]:
-        """The query as text; empty and absent values are left out."""
-        entries = {"namespace": self.namespace, **(query or {})}
-        return {
-            key: ("true" if value else "false") if isinstance(value, bool) else str(value)
-            for key, value in entries.items()
-            if value not in (None, "")
-        }
+def submitted(job: Job) -> dict[str, Any]:
+    """A job as a submission sends it."""
+    spec: dict[str, Any] = msgspec.to_builtins(job)
+    return {key: value for key, value in spec.items() if key not in NOT_SUBMITTED}
 
 
 def _job(job: str) -> str:
     return f"{JOBS}/{quote(job, safe='')}"
-
-
-def refusal(status: int, content: bytes) -> ClientError:
-    """The error that an answer other than 200 stands for."""
-    try:
-        envelope = msgspec.json.decode(content, type=ErrorEnvelope)
-    except msgspec.MsgspecError:
-        text = content[:200].decode(errors="replace").strip()
-        message = f"the orchestrator answered {status}" + (f": {text}" if text else "")
-        return ClientError(message, status=status, code="BadAnswer")
-    said = [text for text in (envelope.message, envelope.details.get("reason", "")) if text]
-    return ClientError(
-        ": ".join(said) or f"the orchestrator answered {status}",
-        status=envelope.status or status,
-        code=envelope.code,
-        component=envelope.component,
-        hint=envelope.hint,
-        problems=envelope.problems,
-    )
-
-
-def reason_of(error: Exception) -> str:
-    """Why a connection failed, for people."""
-    if isinstance(error, httpx.TimeoutException):
-        return "it did not answer in time"
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        cause = cause.__cause__ or cause.__context__
-    text = str(error) or type(error).__name__
-    return "connection refused" if "All connection attempts failed" in text else text
-
-
-def unreachable(url: str, error: Exception) -> UnreachableError:
-    """What a connection that failed is told as."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return UnreachableError(url, f"its certificate is not trusted: {cause.verify_message}", HOW_TO_TRUST)
-        cause = cause.__cause__ or cause.__context__
-    return UnreachableError(url, reason_of(error))

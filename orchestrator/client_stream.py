@@ -3,14 +3,17 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 import msgspec
 
-from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError, refusal, unreachable
+from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError
+from orchestrator.client_http import Query, refusal, unreachable
 from orchestrator.contract.api import LogFrame, LogFrameValue
 from orchestrator.contract.job import Job
+from orchestrator.contract.overview import ClusterFrame
 from orchestrator.contract.partitions import Frame
 
 SILENCE = 30.0
@@ -31,17 +34,36 @@ async def every_job(client: OrchestratorClient, *, labels: str = "", page: int =
             return
 
 
-async def watch(client: OrchestratorClient, job: str, after: str) -> AsyncGenerator[Frame, None]:
-    """What changes in a job after a cursor, heartbeats included, until the connection ends.
+T = TypeVar("T", bound=msgspec.Struct)
+CLUSTER = "/api/v1/orchestrator/watch"
+
+
+def watch(client: OrchestratorClient, job: str, after: str, *, fields: str = "") -> AsyncGenerator[Frame, None]:
+    """What changes in a job after a cursor, heartbeats included, until the connection ends; `fields` as of the grid.
+
+    Raises as `frames`.
+    """
+    return frames(client, f"{JOBS}/{quote(job, safe='')}/watch", {"after": after, "fields": fields}, Frame)
+
+
+def watch_cluster(client: OrchestratorClient, after: str = "") -> AsyncGenerator[ClusterFrame, None]:
+    """Jobs' summaries and nodes as they change, heartbeats included; without a cursor a snapshot first.
+
+    Raises as `frames`.
+    """
+    return frames(client, CLUSTER, {"after": after}, ClusterFrame)
+
+
+async def frames(client: OrchestratorClient, url: str, query: Query, kind: type[T]) -> AsyncGenerator[T, None]:
+    """Lines of a watch until the connection ends.
 
     Raises ClientError with status 410 when the cursor is no good any more (take a new grid), UnreachableError when the
     connection breaks. Ends by itself when the server closes the stream.
     """
-    url = f"{JOBS}/{quote(job, safe='')}/watch"
     timeout = httpx.Timeout(SILENCE, connect=5.0)
-    decoder = msgspec.json.Decoder(Frame)
+    decoder = msgspec.json.Decoder(kind)
     try:
-        async with client.http.stream("GET", url, params=client.query({"after": after}), timeout=timeout) as answer:
+        async with client.http.stream("GET", url, params=client.query(query), timeout=timeout) as answer:
             if answer.status_code != httpx.codes.OK:
                 raise refusal(answer.status_code, await answer.aread())
             async for line in _lines(answer):

@@ -109,8 +109,8 @@ class JobChanged(Spec, frozen=True, kw_only=True):
 
 
 class NodeChanged(Spec, frozen=True, kw_only=True):
-    """Answer to an action on a node; count and states of what still runs there only for drain and undrain."""
+    """Answer to an action on a node. `running` and `by_state` of what is there only with drain and undrain."""
 
     success: bool
-    count: int = 0
+    running: int = 0
     by_state: dict[str, int] = field(default_factory=dict)

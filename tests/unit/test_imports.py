@@ -28,12 +28,27 @@ def test_contract_brings_msgspec_and_nothing_else() -> None:
     assert {name for name in ours(after) if not name.startswith("orchestrator.contract")} == set()
 
 
+CLIENT = ("orchestrator.client", "orchestrator.client_http", "orchestrator.client_stream", "orchestrator.contract")
+
+
 @pytest.mark.parametrize(
     ("statement", "allowed"),
     [
-        ("import orchestrator.client", ("orchestrator.client", "orchestrator.client_stream", "orchestrator.contract")),
+        (
+            "import orchestrator.client",
+            CLIENT,
+        ),
         ("import node.__main__", ("node", "orchestrator.contract")),
-        ("import tui.cli.main", ("tui", "orchestrator.client", "orchestrator.client_stream", "orchestrator.contract")),
+        (
+            "import tui.cli.main",
+            (
+                "tui",
+                "orchestrator.client",
+                "orchestrator.client_http",
+                "orchestrator.client_stream",
+                "orchestrator.contract",
+            ),
+        ),
     ],
 )
 def test_a_process_loads_only_its_own_parts(statement: str, allowed: tuple[str, ...]) -> None:

@@ -1,0 +1,208 @@
+"""How the client of the REST API asks: one HTTP connection pool, repeats, errors from the envelope.
+
+Every PUT and DELETE carries an idempotency token and is repeated when the connection is lost, so that it takes effect once.
+"""
+
+import asyncio
+import ssl
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from orchestrator.contract.api import ErrorEnvelope, Problem
+
+T = TypeVar("T")
+Query = Mapping[str, str | int | float | bool | None]
+
+PATIENCE = 15.0
+"""Seconds during which a request whose connection was lost is repeated."""
+HOW_TO_REACH = "start one with: shoal devstack; or name another with --api-host and --api-port"
+HOW_TO_TRUST = "give --ca-file the certificate of the authority that made it, and call the name that it was made for"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class ClientError(Exception):
+    """The orchestrator refused a request, or its answer makes no sense.
+
+    `status` is the HTTP status; `code`, `component`, `hint` and `problems` are those of the error envelope.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 500,
+        code: str = "",
+        component: str = "",
+        hint: str = "",
+        problems: Sequence[Problem] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.component = component
+        self.hint = hint
+        self.problems = tuple(problems)
+
+    @property
+    def is_missing_route(self) -> bool:
+        """Whether the server has no such route (an older one, or Bacalhau), as opposed to no such job or node."""
+        return self.status == httpx.codes.NOT_FOUND and self.component == "APIServer"
+
+
+class UnreachableError(ClientError):
+    """Nothing answers at the orchestrator's address, or the connection was lost for good."""
+
+    def __init__(self, url: str, reason: str, hint: str = HOW_TO_REACH) -> None:
+        super().__init__(f"the orchestrator at {url} is not reachable: {reason}", code="Unreachable", hint=hint)
+        self.url = url
+        self.reason = reason
+
+
+class Connection:
+    """A connection to one orchestrator; an async context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str = "",
+        instance_id: str = "",
+        namespace: str = "",
+        ca_file: Path | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`url` is `http://host:port`; `namespace` is where names of jobs are looked up (empty = `default`).
+
+        `ca_file` (PEM) has the authorities whose certificates are trusted; None = those that this machine knows. Raises OSError.
+        """
+        self.url = url.rstrip("/")
+        self.namespace = namespace
+        self.headers = {"X-Bacalhau-InstanceID": instance_id} if instance_id else {}
+        if token:
+            self.headers["Authorization"] = f"Bearer {token}"
+        parts = urlsplit(self.url)
+        self.is_local = parts.hostname in LOOPBACK
+        self.tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        self.http = httpx.AsyncClient(
+            base_url=self.url,
+            headers=self.headers,
+            timeout=httpx.Timeout(60.0, connect=5.0),
+            trust_env=not self.is_local,  # a proxy cannot reach our own loopback
+            verify=self.tls or False,  # without TLS: reading the certificates takes longer than the request
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        """The client itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give up all connections."""
+        await self.http.aclose()
+
+    # How a request is made
+
+    async def _get(self, path: str, answer: type[T], query: Query | None = None) -> T:
+        return await self._call("GET", path, answer, query=query)
+
+    async def _put(self, path: str, body: Mapping[str, Any], answer: type[T]) -> T:
+        body = {"Namespace": self.namespace, **body, "IdempotencyToken": uuid.uuid4().hex}
+        return await self._call("PUT", path, answer, body=body)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        *,
+        query: Query | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> T:
+        content = None if body is None else msgspec.json.encode(body)
+        response = await self._send(method, path, self.query(query), content)
+        if response.status_code != httpx.codes.OK:
+            raise refusal(response.status_code, response.content)
+        try:
+            return msgspec.json.decode(response.content, type=answer)
+        except msgspec.MsgspecError as error:
+            message = f"the answer to {method} {path} is not understood: {error}"
+            raise ClientError(message, code="BadAnswer", hint="is this an orchestrator of the same version?") from error
+
+    async def _send(self, method: str, path: str, query: Mapping[str, str], content: bytes | None) -> httpx.Response:
+        """Send, and send again while the connection breaks *after* something of it worked; a first refusal is final."""
+        give_up = time.monotonic() + PATIENCE
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        has_begun = False
+        pause = 0.1
+        while True:
+            try:
+                return await self.http.request(method, path, params=query, content=content, headers=headers)
+            except httpx.TransportError as error:
+                is_final = isinstance(error, (httpx.UnsupportedProtocol, httpx.TimeoutException))
+                has_begun = has_begun or not isinstance(error, httpx.ConnectError)
+                if is_final or not has_begun or time.monotonic() + pause > give_up:
+                    raise unreachable(self.url, error) from error
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 2.0)
+
+    def query(self, query: Query | None) -> dict[str, str]:
+        """The query as text; empty and absent values are left out."""
+        entries = {"namespace": self.namespace, **(query or {})}
+        return {
+            key: ("true" if value else "false") if isinstance(value, bool) else str(value)
+            for key, value in entries.items()
+            if value not in (None, "")
+        }
+
+
+def refusal(status: int, content: bytes) -> ClientError:
+    """The error that an answer other than 200 stands for."""
+    try:
+        envelope = msgspec.json.decode(content, type=ErrorEnvelope)
+    except msgspec.MsgspecError:
+        text = content[:200].decode(errors="replace").strip()
+        message = f"the orchestrator answered {status}" + (f": {text}" if text else "")
+        return ClientError(message, status=status, code="BadAnswer")
+    said = [text for text in (envelope.message, envelope.details.get("reason", "")) if text]
+    return ClientError(
+        ": ".join(said) or f"the orchestrator answered {status}",
+        status=envelope.status or status,
+        code=envelope.code,
+        component=envelope.component,
+        hint=envelope.hint,
+        problems=envelope.problems,
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """Why a connection failed, for people."""
+    if isinstance(error, httpx.TimeoutException):
+        return "it did not answer in time"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        cause = cause.__cause__ or cause.__context__
+    text = str(error) or type(error).__name__
+    return "connection refused" if "All connection attempts failed" in text else text
+
+
+def unreachable(url: str, error: Exception) -> UnreachableError:
+    """What a connection that failed is told as."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return UnreachableError(url, f"its certificate is not trusted: {cause.verify_message}", HOW_TO_TRUST)
+        cause = cause.__cause__ or cause.__context__
+    return UnreachableError(url, reason_of(error))
