@@ -43,6 +43,7 @@ __all__ = [
     "NOT_SUBMITTED",
     "ClientError",
     "OrchestratorClient",
+    "Query",
     "UnreachableError",
     "refusal",
     "unreachable",

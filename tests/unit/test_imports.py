@@ -34,20 +34,11 @@ CLIENT = ("orchestrator.client", "orchestrator.client_http", "orchestrator.clien
 @pytest.mark.parametrize(
     ("statement", "allowed"),
     [
-        (
-            "import orchestrator.client",
-            CLIENT,
-        ),
+        ("import orchestrator.client", CLIENT),
         ("import node.__main__", ("node", "orchestrator.contract")),
         (
             "import tui.cli.main",
-            (
-                "tui",
-                "orchestrator.client",
-                "orchestrator.client_http",
-                "orchestrator.client_stream",
-                "orchestrator.contract",
-            ),
+            ("tui", *CLIENT),
         ),
     ],
 )
