@@ -69,13 +69,14 @@ class Admission:
         """Note who asks as the connection's user. Raises as `guard` does."""
         scope = connection.scope
         tokens = self.backend.tokens
-        if not tokens.is_required():
+        keys = tokens.keys()
+        if not tokens.is_exposed:
             scope["user"] = EVERYBODY
             return
         method, path = str(scope.get("method", "GET")), scope["path_template"]
         node = str(scope["path_params"].get("node_id", ""))
         try:
-            who = judge(tokens.keys(), connection.headers.get("authorization", ""), method, path, node, time.time())
+            who = judge(keys, connection.headers.get("authorization", ""), method, path, node, time.time())
             scope["user"] = who
             if who.namespaces:
                 await self._confine(connection, who, method, path)
@@ -95,7 +96,10 @@ class Admission:
         given = next((text for key, text in connection.query_params.multi_items() if key.lower() == "namespace"), "")
         entry = await self._entry(str(wanted), (given,) if given else who.namespaces)
         refuse_other(who, entry.record.job.namespace, capability(method, path))
-        connection.scope["path_params"]["job_id"] = entry.id
+        params = connection.scope[
+            "path_params"
+        ]  # kept by the router for the next request of this path: not ours to change
+        connection.scope["path_params"] = {**params, "job_id": entry.id}
 
     async def _entry(self, wanted: str, namespaces: Sequence[str]) -> JobEntry:
         """The job that is meant in the first of these namespaces that has one. Raises JobNotFoundError, AmbiguousJobError."""

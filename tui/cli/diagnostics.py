@@ -133,7 +133,7 @@ def from_client(error: Refusal) -> CommandError:
     hint = error.hint
     if error.status == 404 and error.component == "APIServer":
         hint = "this orchestrator has no such route: is it an older one, or a Bacalhau?"
-    if error.status == 401:
+    if error.status == 401 and error.component == "Authorizer":
         hint = "set SHOAL_API_KEY to a token; where the orchestrator runs one is made by: shoal token create"
     return CommandError(error.message, exit_code, code=error.code, hint=hint, problems=findings)
 
