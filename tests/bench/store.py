@@ -89,7 +89,7 @@ def measure_sync(count: int, passes: int) -> dict[str, float]:
         (asyncio.run(measure_once(count, 64, "FULL")), asyncio.run(measure_once(count, 64, "OFF")))
         for _ in range(passes)
     ]
-    return {"durable_wall_vs_not": statistics.median(full / off for full, off in pairs)}
+    return {"store_wall_synced_vs_not": statistics.median(full / off for full, off in pairs)}
 
 
 async def big_load(directory: Path) -> None:
