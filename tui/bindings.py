@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.keys import Keys
 
 from tui.key import Key
-from tui.tool_keys import TOOL_KEYS, TOOL_SHADOWS, TOOL_TOGETHER
+from tui.tool_keys import TOOL_AHEAD, TOOL_KEYS, TOOL_SHADOWS, TOOL_TOGETHER
 
-TYPED_AHEAD = frozenset({"app.quit", "app.command", "page.filter", "log.grep"})
+TYPED_AHEAD = frozenset({"app.quit", "app.command", "page.filter", "log.grep", *TOOL_AHEAD})
 """Keys that take effect before the next one is looked at, so that what is typed right behind them goes where it should."""
 
 KEYS = (

@@ -30,6 +30,8 @@ def is_terminal(environ: Mapping[str, str]) -> bool:
 )
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.option("--keymap", type=click.Path(path_type=Path), help="A YAML file of binding ids and keys.")
+@click.option("--record", type=click.Path(path_type=Path), help="Record JOB into a file, to be replayed.")
+@click.option("--replay", type=click.Path(path_type=Path), help="Show a recording instead of an orchestrator.")
 @click.argument("job", default="")
 def options(**flags: object) -> Mapping[str, object]:
     """The flags as they were given."""
@@ -47,9 +49,12 @@ def launch(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             raise UsageError(message, hint="for scripts there is: shoal job list --json")
     except CommandError as error:
         return report(error, as_json=False)
-    from tui.app import run  # noqa: PLC0415 - the toolkit is loaded only when it is used
+    from tui.opening import run  # noqa: PLC0415 - the toolkit is loaded only when it is used
 
-    return run(chosen)
+    try:
+        return run(chosen)
+    except CommandError as error:
+        return report(error, as_json=False)
 
 
 def _read(argv: Sequence[str], environ: Mapping[str, str]) -> Options | None:
@@ -64,6 +69,9 @@ def _read(argv: Sequence[str], environ: Mapping[str, str]) -> Options | None:
         settings = load(environ, host=flags["api_host"], port=flags["api_port"])
     except SettingsError as error:
         raise UsageError(str(error)) from error
+    if flags["record"] and not flags["job"]:
+        message = "--record needs a job: shoal tui JOB --record FILE"
+        raise UsageError(message)
     return Options(
         settings=settings,
         source=_source(flags, environ),
@@ -74,6 +82,8 @@ def _read(argv: Sequence[str], environ: Mapping[str, str]) -> Options | None:
         fps=flags["fps"],
         mouse=not flags["no_mouse"],
         keymap=flags["keymap"],
+        record=flags["record"],
+        replay=flags["replay"],
     )
 
 

@@ -29,3 +29,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     mouse: bool = True
     keymap: Path | None = None
     """A YAML file of binding ids and keys; None = `~/.shoal/keymap.yaml` if it is there."""
+    record: Path | None = None
+    """Where `job` is recorded meanwhile."""
+    replay: Path | None = None
+    """A recording to show instead of an orchestrator."""

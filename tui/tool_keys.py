@@ -43,6 +43,12 @@ TOOL_KEYS = (
     Key("compare.save", "s", "save", "save", "Save the comparison as a file", 5),
     Key("compare.copy", "y", "copy", "copy", "Copy the comparison", 6),
     Key("compare.log", "l", "log", "log of B", "The log of B", 4),
+    # replay: these win over what the same keys mean elsewhere
+    Key("replay.play", "space", "app.replay_play", "play/pause", "Play, or stand still", 60),
+    Key("replay.earlier", "less_than_sign", "app.replay_step(-1)", "step back", "To the change before", 62),
+    Key("replay.later", "greater_than_sign", "app.replay_step(1)", "step", "To the next change", 61),
+    Key("replay.minute-back", "left_curly_bracket", "app.replay_skip(-60)", "minute back", "A minute back"),
+    Key("replay.minute", "right_curly_bracket", "app.replay_skip(60)", "minute", "A minute on"),
     # choosing
     Key("chooser.close", "escape,q", "close", "close", "Choose nothing"),
     # composing a job: in fields of text only these act
@@ -65,6 +71,9 @@ TOOL_TOGETHER = (
     ("app", "page", "text", "logs"),
     ("app", "page", "move", "compare"),
     ("move", "chooser"),
+    ("app", "replay"),
 )
 TOOL_SHADOWS: tuple[tuple[str, str], ...] = ()
 """Pairs that share a key on purpose: the second one is what happens."""
+TOOL_AHEAD = frozenset(key.id for key in TOOL_KEYS if key.context == "replay")
+"""Keys that count before those of the screen."""

@@ -1,5 +1,6 @@
 """Retry and stop: the dialog says what would happen, as the server counts it, before anything does."""
 
+import contextlib
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -16,6 +17,7 @@ from tui.places import Focus
 from tui.screens.dialogs import BOX
 from tui.widgets.choice import Choice
 from tui.widgets.lines import Lines, Piece
+from tui.widgets.retry_fields import Hint, Overrides, RetryFields
 
 if TYPE_CHECKING:
     from tui.app import ShoalApp
@@ -36,6 +38,8 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
     """What that is, for people: `partition 2917`, `12 marked partitions`."""
     is_whole_job: bool = False
+    hint: Hint = Hint()
+    """Of a retry: what went wrong, as far as it is one thing."""
 
 
 class ActDialog(ModalScreen[bool], inherit_bindings=False):
@@ -48,8 +52,8 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
     ActDialog #what {{ height: 1; }}
     ActDialog #effect {{ height: 3; margin: 1 0 0 0; }}
     ActDialog #box Horizontal {{ height: 1; margin: 1 0 0 0; }}
-    ActDialog Input {{ height: 1; border: none; background: $panel; padding: 0 1; margin: 1 0 0 0; display: none; }}
-    ActDialog Input.-asked {{ display: block; }}
+    ActDialog #name {{ height: 1; border: none; background: $panel; padding: 0 1; margin: 1 0 0 0; display: none; }}
+    ActDialog #name.-asked {{ display: block; }}
     """
 
     def __init__(self, deed: Deed) -> None:
@@ -69,6 +73,8 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
         with Vertical(id="box"):
             yield Lines(id="what")
             yield Lines(id="effect")
+            if self.deed.verb == "retry":
+                yield RetryFields()
             yield Input(placeholder="type the name of the job", id="name")
             with Horizontal():
                 yield Choice("Cancel", id="cancel")
@@ -78,6 +84,13 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
         """Count first."""
         self._show()
         self.run_worker(self._count(), group="acting", exclusive=True, exit_on_error=False)
+        if self.deed.verb == "retry":
+            self.run_worker(self._suggest(), group="suggest", exclusive=True, exit_on_error=False)
+
+    async def _suggest(self) -> None:
+        with contextlib.suppress(ClientError):
+            job = (await self.shoal.client.job(self.deed.focus.job_id)).job
+            self.query_one(RetryFields).suggest(job, self.deed.hint)
 
     async def _count(self) -> None:
         try:
@@ -96,8 +109,14 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
     async def _act(self, *, is_dry: bool) -> ActionResult:
         client, deed = self.shoal.client, self.deed
         if deed.verb == "retry":
+            more = Overrides() if is_dry else self.query_one(RetryFields).chosen()
             return await client.retry_partitions(
-                deed.focus.job_id, deed.select, include_completed=self.includes_completed, dry_run=is_dry
+                deed.focus.job_id,
+                deed.select,
+                include_completed=self.includes_completed,
+                dry_run=is_dry,
+                if_cursor="" if is_dry or self.counted is None else self.counted.cursor,
+                **more,
             )
         if deed.is_whole_job and not is_dry:
             await client.stop(deed.focus.job_id, REASON)
@@ -141,9 +160,14 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
     async def _do(self) -> None:
         try:
             done = await self._act(is_dry=False)
+        except ValueError as error:
+            self.shoal.tell(str(error), severity="error")
+            self._is_busy = False
         except ClientError as error:
             self.shoal.tell(f"{self.deed.verb}: {error.message}", severity="error")
             self._is_busy = False
+            if error.code == "CountChanged":
+                await self._count()
         else:
             self.shoal.tell(f"{self.deed.verb}: {counted(done.count, 'partition')} of {self.deed.focus.job_name}")
             _ = self.dismiss(True)  # noqa: FBT003
@@ -156,7 +180,7 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
             _ = self.dismiss(False)  # noqa: FBT003
 
     def on_input_submitted(self) -> None:
-        """Enter in the name."""
+        """Enter in the name, or in what else is to be used."""
         self.action_accept()
 
     def action_accept(self) -> None:

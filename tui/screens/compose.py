@@ -15,8 +15,8 @@ from textual.widgets import Input, Label, TextArea
 
 from orchestrator.client import ClientError
 from orchestrator.contract.plan import Plan, PlanKind
-from tui import calls
 from tui.bindings import bindings
+from tui.calls import can_plan
 from tui.model import compose as model
 from tui.places import Focus
 from tui.screens.chooser import Chooser
@@ -199,10 +199,8 @@ class ComposePage(Page, inherit_bindings=False):
             return
         try:
             if self._can_plan is None:
-                self._can_plan = await calls.can_plan(client)
-            self.plan = (
-                await calls.plan(client, job) if self._can_plan else own_plan(job, self.shoal.overview.jobs.values())
-            )
+                self._can_plan = await can_plan(client)
+            self.plan = await client.plan(job) if self._can_plan else own_plan(job, self.shoal.overview.jobs.values())
         except ClientError as error:
             self._say(f"the orchestrator did not check it: {error.message}")
         self._show_problems()

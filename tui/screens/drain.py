@@ -10,7 +10,6 @@ from textual.widgets import Input
 from orchestrator.client import ClientError
 from orchestrator.contract.node import NodeState
 from orchestrator.contract.units import duration
-from tui import calls
 from tui.bindings import bindings
 from tui.model.moments import counted, short_duration
 from tui.model.nodes import state_of
@@ -130,9 +129,9 @@ class DrainDialog(ModalScreen[bool], inherit_bindings=False):
         client, name = self.shoal.client, self.node.info.node_id
         try:
             if self.verb == "drain":
-                await calls.drain_node(client, name, reason="drained in the terminal UI", deadline=seconds)
+                await client.change_node(name, "drain", reason="drained in the terminal UI", deadline=seconds)
             else:
-                await calls.undrain_node(client, name)
+                await client.change_node(name, "undrain")
         except ClientError as error:
             self.shoal.tell(f"{self.verb}: {error.message}", severity="error")
             self._is_busy = False

@@ -11,6 +11,7 @@ from tui.screens.acting import ActDialog, Deed
 from tui.screens.list_page import ListPage
 from tui.screens.log import job_page
 from tui.widgets.lines import Piece
+from tui.widgets.retry_fields import Hint
 from tui.widgets.table import Cell, Column, Table
 
 
@@ -147,6 +148,7 @@ class ErrorsPage(ListPage[FailureGroup], inherit_bindings=False):
             focus=self.at,
             select=f"group:{row.group}",
             scope=f"{counted(row.count, 'partition')} with {cause_text(row)}: {row.message}",
+            hint=Hint(cause=row.cause, node=row.sample.node_id),
         )
         self.shoal.cover(ActDialog(deed), lambda _: self.ask())
 

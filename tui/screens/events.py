@@ -6,7 +6,6 @@ from orchestrator.client import ClientError
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import JobId, NodeId, short
 from orchestrator.contract.overview import ClusterEvent
-from tui import calls
 from tui.bindings import bindings
 from tui.model.moments import clock, seconds_of
 from tui.places import Focus
@@ -82,7 +81,7 @@ class EventsPage(ListPage[ClusterEvent], inherit_bindings=False):
     async def _ask_cluster(self) -> None:
         try:
             while True:
-                found = await calls.events(self.shoal.client, after=self._cursor, limit=PAGE)
+                found = await self.shoal.client.events(after=self._cursor, limit=PAGE)
                 self._seen += found.items
                 self._cursor = found.cursor
                 if len(found.items) < PAGE:
