@@ -5,6 +5,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from textual.app import App, SystemCommand
 from textual.command import CommandPalette
 from textual.events import Key
 from textual.screen import Screen
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
 from orchestrator.client import ClientError, OrchestratorClient, UnreachableError
@@ -33,7 +34,7 @@ T = TypeVar("T")
 UNREACHABLE = 5
 """Exit code when the orchestrator was never there."""
 REFRESH = 2.0
-"""Seconds between two looks at the cluster."""
+"""Seconds between two looks at the cluster, where it does not tell by itself what changes."""
 LONGEST_PAUSE = 10.0
 MOST_CLIPBOARD = 100_000
 """Bytes that a terminal takes; more is written to a file."""
@@ -143,23 +144,25 @@ class ShoalApp(App[int], inherit_bindings=False):
         pause = 0.5
         while True:
             try:
-                self.link.rtt = await self.overview.refresh(self.client)
+                async with aclosing(self.overview.follow(self.client, self._period)) as changes:
+                    async for _ in changes:
+                        pause = 0.5
+                        self.link.rtt = self.overview.rtt
+                        self.link.heard(self.monotonic())
+                        self.tell_screens(OverviewChanged())
+                        self.tell_screens(LinkChanged())
             except UnreachableError as error:
                 self.link.lost(self.monotonic(), error.reason, pause)
             except ClientError as error:
                 self._refused(error, pause)
-            else:
-                pause = 0.5
-                self.link.heard(self.monotonic())
-                self.tell_screens(OverviewChanged())
             self.tell_screens(LinkChanged())
             if self.link.state is LinkState.REFUSED:
                 return
-            if self.link.state is LinkState.OFFLINE:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                await asyncio.sleep(REFRESH if isinstance(self.screen, JobsPage) else 2 * REFRESH)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _period(self) -> float:
+        return REFRESH if isinstance(self.screen, JobsPage) else 2 * REFRESH
 
     def _refused(self, error: ClientError, pause: float) -> None:
         if error.status in (401, 403):
@@ -239,7 +242,7 @@ class ShoalApp(App[int], inherit_bindings=False):
             page = self.screen
             return is_open_to(str(parameters[0]), page.focus_now()) if isinstance(page, Page) else False
         if action == "command":
-            return isinstance(self.screen, Page) and not isinstance(self.focused, Input)
+            return isinstance(self.screen, Page) and not isinstance(self.focused, Input | TextArea)
         if action == "mark_a":
             return is_open_to("compare", Focus(job_id="-", partition=0))
         if action == "suspend_process":

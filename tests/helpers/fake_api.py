@@ -29,6 +29,7 @@ from orchestrator.contract.node import (
     NodeState,
     Resources,
 )
+from orchestrator.contract.overview import ClusterEvent, ClusterEvents, JobChanged, NodeChanged
 from orchestrator.contract.partitions import (
     NO_NODE,
     Attempt,
@@ -41,6 +42,7 @@ from orchestrator.contract.partitions import (
     Row,
     Rows,
 )
+from orchestrator.contract.plan import Difference, Plan, PlanKind, PlannedNode
 
 JOB_ID = JobId("j-11111111-2222-4333-8444-555555555555")
 NODE = NodeId("n1")
@@ -244,7 +246,7 @@ class FakeApi:
     def watch(self, *connections: Sequence[Frame]) -> None:
         """The frames of each connection to the watch; the last connection ends at once, again and again."""
         bodies = [b"".join(msgspec.json.encode(frame) + b"\n" for frame in frames) for frames in connections]
-        self.on("GET", ".*/watch", *bodies, b"")
+        self.on("GET", ".*/jobs/[^/]+/watch", *bodies, b"")
 
     def refuse(self, method: str, path: str, status: int, code: str, message: str, **more: Any) -> None:
         """Answer with an error envelope."""
@@ -277,6 +279,45 @@ class FakeApi:
         return [msgspec.json.decode(request.content) for request in self.requests if request.method == method]
 
 
+def plan() -> Plan:
+    """An update that one of two nodes takes."""
+    return Plan(
+        kind=PlanKind.UPDATE,
+        job_id=JOB_ID,
+        old_version=1,
+        new_version=2,
+        stopping=1,
+        differences=(Difference(path="Count", old=5, new=1), Difference(path="Labels.evil", old=EVIL)),
+        partitions=1,
+        nodes=(
+            PlannedNode(node_id=NODE, matches=True, slots=2),
+            PlannedNode(node_id=NodeId("n2"), matches=False, reason="is being drained: disk"),
+        ),
+    )
+
+
+def happened() -> tuple[ClusterEvent, ...]:
+    """A node that joins, and an execution that fails."""
+    time = "2026-10-14T16:26:40Z"
+    details = {"IsError": "true", "ExitCode": "7"}
+    return (
+        ClusterEvent(time=time, type=Level.NODE, topic="Node", message="Node joined", node_id=NODE),
+        ClusterEvent(
+            time=time,
+            type=Level.EXECUTION,
+            topic="Running Execution",
+            message=f"boom {EVIL}",
+            job_id=JOB_ID,
+            job_name="fish",
+            job_version=1,
+            execution_id=execution_id(3),
+            partition=3,
+            node_id=NODE,
+            details=details,
+        ),
+    )
+
+
 def ordinary() -> FakeApi:
     """A cluster with one node and one job of five partitions that failed in one of them."""
     api = FakeApi()
@@ -290,7 +331,19 @@ def ordinary() -> FakeApi:
     line = JobHistory(seq_num=1, type=Level.JOB, job_id=JOB_ID, job_version=1, event=event, time="2026-10-14T16:26:40Z")
     one = f"{JOBS}/[^/]+"
     api.on("GET", JOBS, JobList(next_token="", items=(job,)))
-    api.on("PUT", JOBS, PutJobResponse(job_id=JOB_ID, evaluation_id="1", warnings=None))
+    api.on(
+        "PUT",
+        JOBS,
+        lambda request: (
+            plan()
+            if msgspec.json.decode(request.content).get("DryRun")
+            else PutJobResponse(job_id=JOB_ID, evaluation_id="1", warnings=None)
+        ),
+    )
+    api.on("PUT", f"{one}/suspend", JobChanged(evaluation_id="4"))
+    api.on("PUT", f"{one}/resume", JobChanged(evaluation_id=""))
+    api.on("PUT", "/api/v1/orchestrator/nodes/n1", NodeChanged(success=True, running=2, by_state={"running": 2}))
+    api.on("GET", "/api/v1/orchestrator/events", ClusterEvents(cursor="5.1.j", items=happened()))
     api.on("GET", one, GetJobResponse(job=job, history=HistoryList(next_token="", items=(line,))))
     api.on("GET", f"{one}/history", HistoryList(next_token="", items=(line,)))
     api.on("GET", f"{one}/versions", JobList(next_token="", items=(job,)))

@@ -39,7 +39,7 @@ class Frozen(ShoalApp):
 
 def quiet(api: FakeApi) -> FakeApi:
     """The same with watches that hold and say nothing."""
-    api.on("GET", ".*/watch", lambda _: httpx.Response(200, stream=Held()))
+    api.on("GET", ".*/jobs/[^/]+/watch", lambda _: httpx.Response(200, stream=Held()))
     return api
 
 

@@ -5,8 +5,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from orchestrator.contract.job import Job, JobStateType
+from orchestrator.contract.overview import JobSummary
 
 NEWEST = float("-inf")
+INSTANCE = "bacalhau.org/client.instance.id"
+"""Key of a job's meta that tells which installation submitted it."""
 
 
 class JobLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,11 +64,28 @@ def line_of(job: Job, summary: Mapping[str, int] | None, retries: int | None = N
         state=job.state.state_type,
         message=job.state.message,
         count=job.count,
-        owner=job.labels.get("owner") or job.meta.get("owner") or job.namespace,
+        owner=job.labels.get("owner") or job.meta.get("owner") or job.meta.get(INSTANCE) or job.namespace,
         created=job.create_time / 1e9,
         modified=job.modify_time / 1e9,
         summary=summary,
         retries=retries,
+        labels=job.labels,
+    )
+
+
+def line_of_summary(job: JobSummary) -> JobLine:
+    """The line of a job that the cluster's watch tells of."""
+    return JobLine(
+        id=job.job_id,
+        name=job.name or job.job_id,
+        state=JobStateType(job.state),
+        message=job.message,
+        count=job.count,
+        owner=job.labels.get("owner") or job.owner or job.namespace,
+        created=job.create_time / 1e9,
+        modified=job.modify_time / 1e9,
+        summary=job.summary,
+        retries=job.progress.retries,
         labels=job.labels,
     )
 

@@ -92,6 +92,10 @@ class JobsPage(Page, inherit_bindings=False):
         line = self.line
         return Focus(job_id=line.id, job_name=line.name) if line else Focus()
 
+    def on_mount(self) -> None:
+        """Ages go on while nothing changes."""
+        self.set_interval(2.0, self.table.refresh)
+
     def on_key(self) -> None:
         """Somebody is working here: rows stay where they are."""
         self._last_key = time.monotonic()
