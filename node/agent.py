@@ -35,7 +35,7 @@ SPARE_JOBS = 64
 """Specs that are kept though no execution here runs them."""
 REMEMBERED = 10_000
 """Executions that ended here and are still known not to be started again."""
-CLEAN_AGAIN_SECONDS = 30.0
+CLEAN_AGAIN_SECONDS = 10.0
 ENGINES_AGAIN_SECONDS = 30.0
 STOPPING_SECONDS = 15.0
 LAST_WORD_SECONDS = 3.0
@@ -81,6 +81,8 @@ class Agent:
         self._used = Resources()
         """Needs of all that holds capacity; more than there is, where the agent before this one had more."""
         self._cleaning = 0
+        self._cleaners: set[str] = set()
+        """Names of the engines that are being cleaned up, or will be when they can be asked again."""
         self._info_seq = 0
         """Seq of the first sync that carried the info as it is now; 0 = none did, -1 = it is known."""
         self._leaving = asyncio.Event()
@@ -264,7 +266,9 @@ class Agent:
     async def _remove(self, forgotten: Sequence[Held]) -> None:
         """Remove what is left of them, in the engines and on disk."""
         for held in forgotten:
-            await self._runner.forget(held)
+            keeper = await self._runner.forget(held)
+            if keeper is not None:
+                self._clean_later(keeper)
         await asyncio.to_thread(remove_trees, [self._directory / held.id for held in forgotten])
 
     def _shed_jobs(self) -> None:
@@ -313,12 +317,17 @@ class Agent:
             self._clean_later(engine)
 
     def _clean_later(self, engine: Engine) -> None:
+        """Have an engine cleaned up, unless that is going on."""
+        if engine.name in self._cleaners or self._leaving.is_set():
+            return
+        self._cleaners.add(engine.name)
         self._cleaning += 1
-        self._tasks.create_task(self._clean(engine)).add_done_callback(self._cleaned)
+        cleaner = self._tasks.create_task(self._clean(engine))
+        cleaner.add_done_callback(lambda _: self._cleaned(engine))
 
     async def _clean(self, engine: Engine) -> None:
         """Have an engine remove what it runs for us and we do not know. Nothing starts meanwhile: it would not be known."""
-        while True:
+        while not self._leaving.is_set():
             try:
                 removed = await engine.remove_strangers(self._owner(), frozenset(self._held))
             except EngineUnavailableError as error:
@@ -329,10 +338,13 @@ class Agent:
                 return
             self._cleaning -= 1
             self._fill()
-            await asyncio.sleep(CLEAN_AGAIN_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLEAN_AGAIN_SECONDS):
+                    await self._leaving.wait()
             self._cleaning += 1
 
-    def _cleaned(self, _: asyncio.Task[None]) -> None:
+    def _cleaned(self, engine: Engine) -> None:
+        self._cleaners.discard(engine.name)
         self._cleaning -= 1
         self._fill()
 

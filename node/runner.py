@@ -113,14 +113,19 @@ class Runner:
             self._journal.note(Started(execution_id=held.id, handle=handle, at=held.started, boot=self._boot))
         return True
 
-    async def forget(self, held: Held) -> None:
-        """Remove what is left of an ended execution in its engine. Its work directory stays. Never raises."""
+    async def forget(self, held: Held) -> Engine | None:
+        """Remove what is left of an ended execution in its engine. Its work directory stays. Never raises.
+
+        The engine, if it could not do so.
+        """
         engine = self._engine(held)
         if held.launch is not None and held.handle is not None and engine is not None:
             try:
                 await engine.forget(held.launch, held.handle)
             except (EngineError, EngineUnavailableError, OSError) as error:
                 log.warning("engine_keeps_remains", execution_id=held.id, reason=str(error))
+                return engine
+        return None
 
     def _engine(self, held: Held) -> Engine | None:
         return self._engines.present.get(held.job.task.engine.type.lower())

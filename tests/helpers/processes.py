@@ -127,8 +127,13 @@ class Cluster:
         """The name of the n-th node, counted from 1."""
         return f"n{number}-{self.mark}"
 
-    def start_node(self, name: str, *flags: str, cpu: float = 2, engines: str = "process") -> Process:
-        """Start an agent, with the flags that it had before where none are given; `wait_connected` waits for it."""
+    def start_node(
+        self, name: str, *flags: str, cpu: float = 2, engines: str = "process", wrap: tuple[str, ...] = ()
+    ) -> Process:
+        """Start an agent, with the flags that it had before where none are given; `wait_connected` waits for it.
+
+        `wrap` goes before its command line.
+        """
         if flags or name not in self.node_flags:
             self.node_flags[name] = [
                 "--cpu",
@@ -141,7 +146,7 @@ class Cluster:
                 engines,
                 *flags,
             ]
-        argv = [str(SHOAL), "node", "run", "--orchestrator", self.url, "--name", name]
+        argv = [*wrap, str(SHOAL), "node", "run", "--orchestrator", self.url, "--name", name]
         argv += ["--data-dir", str(self.home / name), *self.node_flags[name]]
         self.nodes[name] = Process(name, argv, self.home / f"{name}.log", self.environ)
         return self.nodes[name]
