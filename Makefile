@@ -4,7 +4,7 @@ SHELL := /bin/bash
 ENGINE ?= process
 PYTEST_ARGS ?=
 
-.PHONY: help install demo check test bench soak
+.PHONY: help install demo check test bench soak soak-kills
 
 help:
 	@echo "make install             .venv with .venv/bin/shoal"
@@ -13,6 +13,7 @@ help:
 	@echo "make check               ruff, mypy, import contracts"
 	@echo "make bench               benchmarks; QUICK=1 for a short run"
 	@echo "make soak SEEDS=100000   random histories of a simulated cluster; REPLAY=seed plays one again"
+	@echo "make soak-kills          real processes killed every second, two minutes an engine; SEED=n breaks the same again"
 
 install: .venv/installed
 	@echo "installed: .venv/bin/shoal"
@@ -33,7 +34,7 @@ check: .venv/installed-dev
 	.venv/bin/lint-imports
 
 test: check
-	@bash tests/tools/packages.sh bubblewrap busybox-static cgroupfs-mount curl docker-registry docker.io tmux
+	@bash tests/tools/packages.sh bubblewrap busybox-static cgroupfs-mount curl docker-registry docker.io faketime tmux
 	@bash tests/tools/with-docker.sh .venv/bin/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 bench: .venv/installed-dev
@@ -42,3 +43,9 @@ bench: .venv/installed-dev
 SEEDS ?= 100000
 soak: .venv/installed-dev
 	.venv/bin/python -m tests.tools.soak $(if $(REPLAY),--replay $(REPLAY),--seeds $(SEEDS))
+
+SECONDS ?= 120
+soak-kills: .venv/installed-dev
+	@bash tests/tools/packages.sh bubblewrap busybox-static cgroupfs-mount curl docker.io
+	@SOAK_KILLS_SECONDS=$(SECONDS) bash tests/tools/with-docker.sh .venv/bin/pytest -o timeout=1200 \
+		tests/e2e/test_kills.py tests/e2e/test_trouble_programs.py

@@ -15,6 +15,7 @@ from tests.helpers.processes import JOBS, Cluster, Process, wait_until
 IS_SOAK = bool(os.environ.get("SOAK_KILLS_SECONDS"))
 MEGABYTES = 1000 if IS_SOAK else 200
 FILES = 100_000 if IS_SOAK else 3_000
+PATIENCE = 500 if IS_SOAK else 100
 
 
 def memory(process: Process | None) -> int:
@@ -34,7 +35,7 @@ def test_a_partition_that_prints_and_prints_costs_no_memory_and_its_end_is_kept(
         most[:] = [max(most[0], memory(agent)), max(most[1], memory(cluster.serve))]
         return cluster.job_state(job_id) not in ("Pending", "Queued", "Running")
 
-    wait_until(has_ended, 100, "it has ended")
+    wait_until(has_ended, PATIENCE, "it has ended")
     assert cluster.job_state(job_id) == "Completed"
     assert most[0] < 200 << 20, most
     assert most[1] < 250 << 20, most
@@ -49,9 +50,9 @@ def test_a_partition_that_writes_many_files_publishes_them_all(start_cluster: St
     script = f'cd "$BACALHAU_OUTPUTS" && seq {FILES} | xargs touch'
     paths = [{"Name": "out", "Path": "/outputs"}]
     job_id = cluster.submit(shell_job("files", script, Retry=ONCE, ResultPaths=paths))
-    assert cluster.wait_ended(job_id, 100) == "Completed"
+    assert cluster.wait_ended(job_id, PATIENCE) == "Completed"
     assert len(cluster.attempts(job_id, 0)) == 1, "the node kept its lease meanwhile"
-    got = cluster.shoal("job", "get", job_id, within=100)
+    got = cluster.shoal("job", "get", job_id, within=PATIENCE)
     assert got.code == 0, got
     assert len(list((cluster.home / f"job-{job_id}" / "partition-0" / "out").iterdir())) == FILES
     executions = cluster.home / cluster.node(1) / "executions"
