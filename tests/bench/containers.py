@@ -45,7 +45,10 @@ def measure(count: int, passes: int) -> dict[str, float]:
     build_image()
     runs: dict[str, list[Run]] = {"raw aiodocker": [], "docker run, xargs -P4": [], "Shoal, docker": []}
     with tempfile.TemporaryDirectory() as home, shoal(Path(home), cpu=WIDTH, engines="docker") as ours:
-        task = {"Engine": {"Type": "docker", "Params": {"Image": IMAGE, "Parameters": ["true"]}}}
+        task = {
+            "Engine": {"Type": "docker", "Params": {"Image": IMAGE, "Parameters": ["true"]}},
+            "Network": {"Type": "None"},
+        }
         ours.run([ours.job(WIDTH, task)])
         for _ in range(passes):
             runs["raw aiodocker"].append(raw(count))

@@ -25,7 +25,7 @@ class Shoal:
     def job(self, count: int, task: dict[str, Any], cpu: str = "1") -> dict[str, Any]:
         """A job of `count` partitions that each take a slot of `cpu` cores."""
         self.number += 1
-        task = {"Name": "main", "Resources": {"CPU": cpu}, **task}
+        task = {"Name": "main", "Resources": {"CPU": cpu, "Memory": "64mb"}, **task}
         return {"Name": f"bench-{self.number}", "Type": "batch", "Count": count, "Tasks": [task]}
 
     def run(self, jobs: Sequence[dict[str, Any]], within: float = 3600) -> Run:
