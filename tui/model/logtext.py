@@ -7,16 +7,24 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, count
-from operator import add
+from itertools import accumulate
 
 import msgspec
+from rich.cells import cell_len
+
+from tui.model.ansi import LONGEST as LONGEST_LINE
+from tui.model.ansi import shown
 
 SMALL = 256 << 10
 """Bytes up to which the last block is made longer instead of a new one being added."""
-TROUBLE = re.compile(rb"error|exception|traceback|fatal|panic|killed")
+TROUBLE = (b"error", b"exception", b"traceback", b"fatal", b"panic", b"killed")
 LOOKED_THROUGH = 16 << 20
 """Bytes at the end that are searched for trouble when a log is opened."""
+STRETCH = 256 << 10
+"""Bytes that are looked at at a time, from the end."""
+LONGEST = max(map(len, TROUBLE)) - 1
+CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]")
+NEWLINE = re.compile(rb"\n")
 META = re.compile(rb"[\\.^$*+?{}\[\]|()]")
 OUT, ERR, NOTE = 0, 1, 2
 """Streams; a note is a line of ours between those of the log."""
@@ -30,14 +38,23 @@ class Mark(msgspec.Struct, frozen=True):
     time: float
 
 
-class Block(msgspec.Struct, frozen=True):
-    """Whole lines. `ends[i]` is where line i's newline stands."""
+class Block:
+    """Whole lines. Where they end is found out when somebody looks: opening a log only counts them."""
 
-    first: int
-    """Number of its first line in the log."""
-    text: bytes
-    ends: "array[int]"
-    marks: tuple[Mark, ...]
+    def __init__(self, first: int, text: bytes, lines: int, marks: tuple[Mark, ...]) -> None:
+        self.first = first
+        """Number of its first line in the log."""
+        self.text = text
+        self.lines = lines
+        self.marks = marks
+        self._ends: array[int] | None = None
+
+    @property
+    def ends(self) -> "array[int]":
+        """`ends[i]` is where line i's newline stands."""
+        if self._ends is None:
+            self._ends = newlines(self.text)
+        return self._ends
 
     def start(self, line: int) -> int:
         """Where a line of the block begins."""
@@ -85,18 +102,14 @@ class LogText:
     def _add(self, stream: int, text: bytes, time: float) -> int:
         self.latest = max(self.latest, time)
         last = self.blocks[-1] if self.blocks else None
-        ends = newlines(text)
-        lines = len(ends)
+        lines = text.count(b"\n")
         if last is not None and len(last.text) + len(text) <= SMALL:
-            shift, at = len(last.text), len(last.ends)
-            ends = last.ends + array("I", (end + shift for end in ends))
-            mark = Mark(at, stream, time)
             previous = last.marks[-1]
             is_same = (previous.stream, previous.time) == (stream, time)
-            marks = last.marks if is_same else (*last.marks, mark)
-            self.blocks[-1] = Block(last.first, last.text + text, ends, marks)
+            marks = last.marks if is_same else (*last.marks, Mark(last.lines, stream, time))
+            self.blocks[-1] = Block(last.first, last.text + text, last.lines + lines, marks)
         else:
-            self.blocks.append(Block(self.count, text, ends, (Mark(0, stream, time),)))
+            self.blocks.append(Block(self.count, text, lines, (Mark(0, stream, time),)))
             self._firsts.append(self.count)
         self.count += lines
         return lines
@@ -112,11 +125,14 @@ class LogText:
         """The last line near the end that reads like an error; None = there is none."""
         looked = 0
         for block in reversed(self.blocks):
-            found = None
-            for match in TROUBLE.finditer(block.text.lower()):
-                found = match
-            if found is not None:
-                return block.first + bisect_left(block.ends, found.start())
+            upto = len(block.text)
+            while upto > 0:
+                begin = max(0, upto - STRETCH)
+                stretch = block.text[begin : upto + LONGEST].lower()
+                found = max(stretch.rfind(word) for word in TROUBLE)
+                if found >= 0:
+                    return block.first + bisect_left(block.ends, begin + found)
+                upto = begin
             looked += len(block.text)
             if looked > LOOKED_THROUGH:
                 break
@@ -125,9 +141,7 @@ class LogText:
 
 def newlines(text: bytes) -> "array[int]":
     """Where the newlines are."""
-    ends = array("I", map(add, accumulate(map(len, text.split(b"\n"))), count()))
-    ends.pop()
-    return ends
+    return array("I", [match.start() for match in NEWLINE.finditer(text)])
 
 
 def compiled(text: str) -> re.Pattern[bytes]:
@@ -151,24 +165,24 @@ def search(blocks: Sequence[Block], text: str) -> "array[int]":
     found: array[int] = array("I")
     for block in blocks:
         content = block.text.lower() if is_lower else block.text
-        hits = _find(content, raw, block.ends) if is_plain else _match(content, pattern, block.ends)
+        hits = _find(content, raw, block) if is_plain else _match(content, pattern, block)
         found.extend(block.first + line for line in hits)
     return found
 
 
-def _find(content: bytes, wanted: bytes, ends: "array[int]") -> Iterator[int]:
+def _find(content: bytes, wanted: bytes, block: Block) -> Iterator[int]:
     at = content.find(wanted)
     while at >= 0:
-        line = bisect_left(ends, at)
+        line = bisect_left(block.ends, at)
         yield line
-        at = content.find(wanted, ends[line] + 1) if line < len(ends) else -1
+        at = content.find(wanted, block.ends[line] + 1) if line < block.lines else -1
 
 
-def _match(content: bytes, pattern: re.Pattern[bytes], ends: "array[int]") -> Iterator[int]:
+def _match(content: bytes, pattern: re.Pattern[bytes], block: Block) -> Iterator[int]:
     last = -1
     for match in pattern.finditer(content):
-        line = bisect_left(ends, match.start())
-        if line > last and line < len(ends):
+        line = bisect_left(block.ends, match.start())
+        if last < line < block.lines:
             yield line
             last = line
 
@@ -184,7 +198,7 @@ def pick(
     hits = set(search(blocks, grep)) if grep else None
     for block in blocks:
         for at, mark in enumerate(block.marks):
-            end = block.marks[at + 1].line if at + 1 < len(block.marks) else len(block.ends)
+            end = block.marks[at + 1].line if at + 1 < len(block.marks) else block.lines
             is_note = mark.stream == NOTE
             if not is_note and streams is not None and mark.stream not in streams:
                 continue
@@ -196,12 +210,23 @@ def pick(
 
 
 def wrapped(blocks: Sequence[Block], width: int) -> "array[int]":
-    """How many rows of `width` cells all lines up to and including each one take, as far as bytes tell. Fit for a thread."""
+    """How many rows of `width` cells all lines up to and including each one take. Fit for a thread."""
     rows: array[int] = array("I")
     total = 0
     for block in blocks:
         before = [-1, *block.ends[:-1]]
-        lengths = (max(1, -(-(end - start - 1) // width)) for start, end in zip(before, block.ends, strict=True))
-        rows.extend(total + number for number in accumulate(lengths))
+        if block.text.isascii() and not CONTROL.search(block.text):
+            lengths = [min(end - start - 1, LONGEST_LINE + 1) for start, end in zip(before, block.ends, strict=True)]
+        else:
+            lengths = [_cells(block.text[start + 1 : end]) for start, end in zip(before, block.ends, strict=True)]
+        rows.extend(accumulate(((length - 1) // width + 1 or 1 for length in lengths), initial=total))
+        rows.pop(-len(lengths) - 1)
         total = rows[-1]
     return rows
+
+
+def _cells(line: bytes) -> int:
+    """How many cells a line takes on the screen."""
+    if line.isascii() and not CONTROL.search(line):
+        return min(len(line), LONGEST_LINE + 1)
+    return sum(cell_len(text) for text, _ in shown(line))
