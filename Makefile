@@ -44,8 +44,8 @@ SEEDS ?= 100000
 soak: .venv/installed-dev
 	.venv/bin/python -m tests.tools.soak $(if $(REPLAY),--replay $(REPLAY),--seeds $(SEEDS))
 
-SECONDS ?= 120
+KILLS_SECONDS ?= 120
 soak-kills: .venv/installed-dev
 	@bash tests/tools/packages.sh bubblewrap busybox-static cgroupfs-mount curl docker.io
-	@SOAK_KILLS_SECONDS=$(SECONDS) bash tests/tools/with-docker.sh .venv/bin/pytest -o timeout=1200 \
+	@SOAK_KILLS_SECONDS=$(KILLS_SECONDS) bash tests/tools/with-docker.sh .venv/bin/pytest -o timeout=1200 \
 		tests/e2e/test_kills.py tests/e2e/test_trouble_programs.py

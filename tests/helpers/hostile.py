@@ -84,6 +84,10 @@ class Victim:
         try:
             self._connection.request(method, path, body, headers)
             answer = self._connection.getresponse()
+            if answer.status == 200 and "/watch" in path.partition("?")[0] and method == "GET":  # it never ends
+                content = answer.readline()
+                self.hang_up()
+                return 200, content
             return answer.status, answer.read()
         except OSError:
             self.hang_up()
