@@ -38,6 +38,7 @@ test: check
 	@bash tests/tools/with-docker.sh .venv/bin/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 bench: .venv/installed-dev
+	-@bash tests/tools/packages.sh parallel gcc libc6-dev # without GNU parallel it says so
 	.venv/bin/python -m tests.bench $(if $(QUICK),--quick)
 
 SEEDS ?= 100000

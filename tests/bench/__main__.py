@@ -80,7 +80,7 @@ def main(*, is_quick: bool) -> int:
         ratios = ratios_of(side_by_side(10_000, passes, loop)) | of_thousand
     ratios |= sandbox.measure(loop, 200 if is_quick else 1_000, passes)
     ratios |= containers.measure(12 if is_quick else 60, passes)
-    ratios |= large.measure(10_000 if is_quick else 100_000, 20, 50 if is_quick else 500)
+    ratios |= large.measure(5_000 if is_quick else 100_000, 20, 50 if is_quick else 500)
     ratios |= store.measure_sync(2_000 if is_quick else 10_000, passes)
     tell(load())
     tell(f"ratios: {json.dumps({key: round(value, 3) for key, value in ratios.items()})}")
