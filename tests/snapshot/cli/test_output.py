@@ -42,6 +42,14 @@ COMMANDS = {
     "job-retry": "job retry fish --failed",
     "job-retry-dry-run": "job retry fish --failed --dry-run",
     "job-retry-json": "job retry fish --failed --json",
+    "job-retry-override": "job retry fish --failed --memory 4GB --cpu 2 --timeout 1h --avoid-node n1 --add-attempts 2",
+    "job-suspend": "job suspend fish --reason maintenance",
+    "job-suspend-json": "job suspend fish --json",
+    "job-resume": "job resume fish",
+    "job-plan": "job plan good.yaml",
+    "job-plan-json": "job plan good.yaml --json",
+    "events": "events",
+    "events-json": "events --json",
     "job-get": "job get fish",
     "job-get-json": "job get fish --json",
     "process-run": "process run --count 5 -- true",
@@ -53,6 +61,10 @@ COMMANDS = {
     "node-list-json": "node list --json",
     "node-describe": "node describe n1",
     "node-describe-json": "node describe n1 --json",
+    "node-drain": "node drain n1 --deadline 10m --reason disk",
+    "node-drain-json": "node drain n1 --json",
+    "node-undrain": "node undrain n1",
+    "error-deadline": "node drain n1 --deadline soon",
     "agent-alive": "agent alive",
     "agent-alive-json": "agent alive --json",
     "agent-version": "agent version",
@@ -86,6 +98,9 @@ def test_output_is_as_recorded(name: str, shoal: Shoal, tmp_path: Path, monkeypa
     monkeypatch.setattr("tui.cli.commands.agent._machine", lambda: "amd64")
     (tmp_path / "bad.yaml").write_text(
         "Name: x\nType: batch\nCuont: 3\nTasks:\n  - Name: main\n    Engine: {Type: dcoker}\n"
+    )
+    (tmp_path / "good.yaml").write_text(
+        "Name: x\nType: batch\nTasks:\n  - {Name: main, Engine: {Type: process, Params: {Command: 'true'}}}\n"
     )
     done = shoal(*COMMANDS[name].split())
     compare(name, text_of(done))

@@ -9,10 +9,11 @@ from tui.cli.context import Context, named
 from tui.cli.diagnostics import ExitCode, UsageError, ask, can_ask, note
 from tui.cli.options import flag, job_argument, namespace_option, yes_option
 from tui.cli.printable import counted
-from tui.cli.submission import timeout_option
+from tui.cli.submission import Seconds, timeout_option
 
 if TYPE_CHECKING:
     from orchestrator.client import OrchestratorClient
+    from orchestrator.contract.job import ResourcesConfig
     from orchestrator.contract.partitions import ActionResult
 
 ASK_ABOVE = 1_000
@@ -74,6 +75,11 @@ async def _unfinished(client: "OrchestratorClient", job: str) -> int:
 @flag("--failed", help="The failed partitions.")
 @click.option("--select", default="", metavar="S", help="These partitions: 3-9, stopped, cause:oom, ...")
 @flag("--include-completed", help="Of the selection also completed ones: their success is given up.")
+@click.option("--memory", default="", metavar="4GB", help="What each needs from now on, in place of the job's.")
+@click.option("--cpu", default="", metavar="2", help="The same, cores.")
+@click.option("--timeout", type=Seconds(), default=None, metavar="1h", help="How long each may run.")
+@click.option("--avoid-node", multiple=True, metavar="NODE", help="Not on this node; may be given several times.")
+@click.option("--add-attempts", type=click.IntRange(1, 100), default=None, help="Failures that each may have again.")
 @flag("--dry-run", help="Say what would be run again.")
 @flag("--wait", help="Wait for the end, as `job run` does.")
 @timeout_option
@@ -97,6 +103,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool
     select: str
     include_completed: bool
+    memory: str
+    cpu: str
+    timeout: float | None
+    avoid_node: tuple[str, ...]
+    add_attempts: int | None
     dry_run: bool
     wait: bool
     wait_timeout_secs: float
@@ -108,10 +119,23 @@ async def _retry(context: Context, job: str, namespace: str, request: Request) -
         wanted = await named(client, job, context.settings.instance_id())
         select, with_completed = request.select or "failed", request.include_completed
         grid = await client.grid(wanted)
-        result = await client.retry_partitions(wanted, select, include_completed=with_completed, dry_run=True)
+
+        async def ask_for(*, dry_run: bool) -> "ActionResult":
+            return await client.retry_partitions(
+                wanted,
+                select,
+                include_completed=with_completed,
+                resources=_resources(request),
+                timeout=request.timeout,
+                avoid_nodes=request.avoid_node,
+                add_attempts=request.add_attempts,
+                dry_run=dry_run,
+            )
+
+        result = await ask_for(dry_run=True)
         if not request.dry_run and result.count:
             _confirm(result.count, f"run {counted(result.count, 'partition')} again", yes=request.yes)
-            result = await client.retry_partitions(wanted, select, include_completed=with_completed)
+            result = await ask_for(dry_run=False)
         if not request.wait:
             _tell(context, "would run again" if request.dry_run else "running again", result, select)
             return ExitCode.OK
@@ -122,6 +146,15 @@ async def _retry(context: Context, job: str, namespace: str, request: Request) -
         else:
             _tell(context, "running again", result, select)
         return await wait_for(context, client, grid.job_id, patience=request.wait_timeout_secs, told=grid.attempts)
+
+
+def _resources(request: Request) -> "ResourcesConfig | None":
+    """What each shall need."""
+    if not (request.memory or request.cpu):
+        return None
+    from orchestrator.contract.job import ResourcesConfig
+
+    return ResourcesConfig(memory=request.memory, cpu=request.cpu)
 
 
 def _confirm(count: int, action: str, *, yes: bool) -> None:

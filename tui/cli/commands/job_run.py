@@ -3,7 +3,9 @@
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -41,7 +43,7 @@ def run(
     Exit code: 0 completed, 1 not, 2 the file is not valid (nothing is sent), 124 waiting timed out, 130 interrupted.
     """
     variables = {} if no_template else _variables(template_vars, template_envs)
-    job = _read(file, variables)
+    job = read_checked(file, variables)
     return submit(context, job, RunOptions(**options))
 
 
@@ -50,7 +52,7 @@ def run(
 @click.pass_obj
 def validate(context: Context, /, file: str | None) -> int:
     """Check a job file (`-` or none: stdin). Nothing is sent. Exit code 2 lists every problem."""
-    _read(file, {})
+    read_checked(file)
     if context.wants_json:
         context.output.json({"Valid": True})
     else:
@@ -58,7 +60,7 @@ def validate(context: Context, /, file: str | None) -> int:
     return ExitCode.OK
 
 
-def _read(file: str | None, variables: dict[str, str]) -> Any:
+def read_checked(file: str | None, variables: Mapping[str, str] = MappingProxyType({})) -> Any:
     """The checked job of a file. Raises CommandError (2) with every problem, its path and line."""
     try:
         if file and file != "-" and not variables:
@@ -114,7 +116,7 @@ def _variables(pairs: tuple[str, ...], patterns: tuple[str, ...]) -> dict[str, s
     return found
 
 
-def _filled(text: str, variables: dict[str, str]) -> str:
+def _filled(text: str, variables: Mapping[str, str]) -> str:
     """The text with `{{.name}}` replaced, when there are variables at all."""
     if not variables:
         return text
