@@ -74,7 +74,7 @@ class Overview:
                             await self._ping(client)
                             yield
                 except ClientError as error:
-                    if error.status not in (404, 405, 410):
+                    if error.status not in (404, 405, 410) and error.code != "BadAnswer":
                         raise
                     has_watch = error.status == 410
             await asyncio.sleep(period())

@@ -135,3 +135,17 @@ async def test_why_it_waits_is_two_keys_from_the_list(api: Api) -> None:
         await pilot.press("W")
         await shows(pilot, "n1")
         assert "Why partitions of etl wait" in screen(app)
+
+
+async def test_durations_are_a_lens_and_columns_of_the_table(api: Api) -> None:
+    job_id = await failed_job(api, Agent(api))
+    app = app_for(api.url, job=job_id)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await shows(pilot, "last error")
+        await pilot.press("4")
+        await shows(pilot, "lens duration · median")
+        await pilot.press("t")
+        await shows(pilot, "STARTED")
+        page = app.screen
+        assert isinstance(page, JobPage)
+        await wait_for(pilot, lambda: page.model.begun and page.model.begun[0], "the start of partition 0 is known")

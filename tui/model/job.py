@@ -71,6 +71,7 @@ class JobModel:
         """A byte a partition: 1 + position of its failure group in `groups`, 0 = none."""
         self.seconds: Sequence[float | None] = ()
         """How long the last execution of each partition ran; empty = not known."""
+        self.begun: Sequence[float | None] = ()
         self.median = 0.0
         self.level = Level(self.states, view.attempts, 1, self)
 
@@ -82,7 +83,7 @@ class JobModel:
         if len(self.group_of) != self.view.count:
             self.group_of, self.groups = b"", ()
         if self.seconds and len(self.seconds) != self.view.count:
-            self.seconds = ()
+            self.begun = self.seconds = ()
         self._set_marks(index for index in self._marked if index < self.view.count)
         self._remask()
         self._rebuild()
@@ -150,9 +151,9 @@ class JobModel:
         if self.lens is Lens.GROUP:
             self.level.recode(range(self.level.cells))
 
-    def time(self, seconds: Sequence[float | None]) -> None:
-        """How long each partition ran."""
-        self.seconds = seconds
+    def time(self, begun: Sequence[float | None], seconds: Sequence[float | None]) -> None:
+        """When each partition began (seconds since 1970), and how long it ran; None = it has not begun."""
+        self.begun, self.seconds = begun, seconds
         known = sorted(value for value in seconds if value is not None)
         self.median = known[len(known) // 2] if known else 0.0
         if self.lens is Lens.DURATION:
@@ -212,10 +213,22 @@ class JobModel:
         return _around(self.states, (RETRYING,), index, step)
 
     def next_unfinished(self, index: int, step: int) -> int | None:
-        """The nearest partition that is not settled; None = there is none."""
+        """The unfinished partition after this one, longest first where times are known, else by index; None = there is none.
+
+        Goes round the end.
+        """
         kinds = bytes(self.states).translate(KIND_OF)
         wanted = (*(int(state) for state in UNFINISHED), STOPPING_KIND)
-        return _around(kinds, wanted, index, step)
+        if not self.seconds:
+            return _around(kinds, wanted, index, step)
+        seconds = self.seconds
+        waiting = [at for at, kind in enumerate(kinds) if kind in wanted]
+        waiting.sort(key=lambda at: (-(seconds[at] or 0.0), at))
+        if not waiting:
+            return None
+        if index not in waiting:
+            return waiting[0 if step > 0 else -1]
+        return waiting[(waiting.index(index) + step) % len(waiting)]
 
     def counts_between(self, first: int, last: int) -> dict[str, int]:
         """How many of partitions first..last-1 are in each state, by kind number as text of the state word."""

@@ -16,12 +16,13 @@ from tui.model.job import JobModel, Lens
 from tui.model.link import LinkState
 from tui.places import Focus
 from tui.screens.acting import ActDialog, Deed
+from tui.screens.job_caption import caption
 from tui.screens.job_source import JobSource
 from tui.screens.job_table import COLUMNS, PartitionRows
 from tui.screens.page import Page
 from tui.screens.spec import copy_spec
 from tui.widgets.inspector import Inspector, attempt_lines, attempts_line, cell_line, error_line, partition_line
-from tui.widgets.lines import Lines, Piece
+from tui.widgets.lines import Lines
 from tui.widgets.partition_grid import PartitionGrid
 from tui.widgets.stacked_bar import StackedBar
 from tui.widgets.table import Table
@@ -50,7 +51,7 @@ class JobPage(Page, inherit_bindings=False):
         self.pinned = max(0, focus.partition)
         """The partition that the inspector shows and keys act on."""
         self.detail: PartitionDetail | None = None
-        self._is_loaded = False
+        self.is_loaded = False
         self.wants_detail = False
         self._mark_from: int | None = None
         self.problem = ""
@@ -83,7 +84,7 @@ class JobPage(Page, inherit_bindings=False):
         return Focus(
             job_id=self.view.job_id or self.at.job_id,
             job_name=self.at.job_name,
-            partition=self.pinned if self._is_loaded else -1,
+            partition=self.pinned if self.is_loaded else -1,
             node_id=node,
         )
 
@@ -103,13 +104,13 @@ class JobPage(Page, inherit_bindings=False):
     def loaded(self) -> None:
         """A snapshot arrived: at first put the cursor where the trouble is."""
         grid = self.grid
-        if self._is_loaded:
+        if self.is_loaded:
             if grid.is_fitted:
                 grid.fit()
             else:
                 grid.lay_out()
         else:
-            self._is_loaded = True
+            self.is_loaded = True
             self._name_it()
             grid.fit()
             start = self.at.partition if self.at.partition >= 0 else self.model.next_trouble(-1, 1)
@@ -132,18 +133,20 @@ class JobPage(Page, inherit_bindings=False):
 
     def _look_closer(self) -> None:
         """Ask for the inspector's partition when it changed, at most five times a second."""
-        if self.wants_detail and self._is_loaded and self._is_seen() and self.view.count:
+        if self.wants_detail and self.is_loaded and self._is_seen() and self.view.count:
             self.wants_detail = False
             self.run_worker(self._fetch_detail(), group="inspector", exclusive=True, exit_on_error=False)
 
     def _learn(self) -> None:
         """Failure groups, and what a filter takes that only the server can tell."""
-        if not self._is_loaded or not self._is_seen():
+        if not self.is_loaded or not self._is_seen():
             return
         if self.view.summary.get("Failed", 0) or self.model.retries():
             self.run_worker(self.source.learn(), group="failures", exclusive=True, exit_on_error=False)
         if self.model.mask is not None and not self.model.mask_is_local and self.model.mask_is_stale:
             self.source.ask_filter()
+        if self.model.lens is Lens.DURATION or self.has_class("-table"):
+            self.source.ask_times()
 
     # Painting
 
@@ -156,34 +159,15 @@ class JobPage(Page, inherit_bindings=False):
         changed = grid.flush()
         retries = self.model.retries()
         self.query_one(StackedBar).tell(self.view.summary, f"retries {retries:,}" if retries else "")
-        for name, line in (("#caption", self._caption()), ("#divider", [("─" * self.size.width, "muted")])):
+        for name, line in (("#caption", caption(self)), ("#divider", [("─" * self.size.width, "muted")])):
             self.query_one(name, Lines).show([line])
         if self.has_class("-table"):
             self.rows.repaint(is_changed=changed > 0)
         self.show_inspector()
 
-    def _caption(self) -> list[Piece]:
-        view, model = self.view, self.model
-        if not self._is_loaded:
-            return [(f" {self.problem or 'loading …'}", "failed" if self.problem else "muted")]
-        scale = model.scale
-        each = "1 a cell" if scale == 1 else f"{scale} a cell · row {scale * self.grid.columns:,}"
-        pieces: list[Piece] = [(f" {view.count:,} partitions · {each} · lens {model.lens.value}", "muted")]
-        if view.job_state and view.job_state != "Running":
-            style = {"Failed": "failed", "Completed": "completed", "Stopped": "stopped"}.get(view.job_state, "retrying")
-            pieces.append((f" · {view.job_state}", style))
-        if model.filter_text and model.mask is not None:
-            number = model.mask.count(1)
-            pieces += [("  / ", "key"), (model.filter_text, "key"), (f"  {number:,} match", "muted")]
-        if model.marks:
-            pieces.append((f"  {len(model.marks):,} marked", "running"))
-        if view.job_message and view.job_state != "Running":
-            pieces.append((f"  {view.job_message}", "muted"))
-        return pieces
-
     def show_inspector(self) -> None:
         """The pinned partition, and the cell that it is in."""
-        if not self._is_loaded or not self.view.count:
+        if not self.is_loaded or not self.view.count:
             return
         first, last = self.model.level.span(self.pinned // self.model.scale)
         counts = self.model.counts_between(first, last)
@@ -263,7 +247,11 @@ class JobPage(Page, inherit_bindings=False):
         )
 
     def action_next_unfinished(self, step: int) -> None:
-        """The next partition that is not finished."""
+        """The next partition that is not finished, longest first."""
+        self.run_worker(self._walk_unfinished(step), group="unfinished", exclusive=True, exit_on_error=False)
+
+    async def _walk_unfinished(self, step: int) -> None:
+        await self.source.learn_times()
         self._go(self.model.next_unfinished(self.pinned, step), "everything is finished")
 
     def _go(self, index: int | None, nothing: str) -> None:
@@ -285,6 +273,8 @@ class JobPage(Page, inherit_bindings=False):
     def action_lens(self, number: int) -> None:
         """Colour by something else."""
         self.model.look_through(LENSES[number])
+        if self.model.lens is Lens.DURATION:
+            self.source.ask_times()
         self.paint()
 
     # Filter, marks, table
@@ -337,6 +327,8 @@ class JobPage(Page, inherit_bindings=False):
         """The table, or the grid again."""
         self.toggle_class("-table")
         is_table = self.has_class("-table")
+        if is_table:
+            self.source.ask_times()
         self.rows.update()
         self.rows.point(self.pinned)
         (self.query_one("#partitions") if is_table else self.grid).focus()
@@ -349,7 +341,7 @@ class JobPage(Page, inherit_bindings=False):
 
     def action_log(self) -> None:
         """The log of the inspector's partition."""
-        if self._is_loaded and self.view.count:
+        if self.is_loaded and self.view.count:
             self.shoal.open("log", self.focus_now())
 
     def action_why(self) -> None:
@@ -385,7 +377,7 @@ class JobPage(Page, inherit_bindings=False):
         self._act("stop")
 
     def _act(self, verb: str) -> None:
-        if not self._is_loaded or not self.view.count:
+        if not self.is_loaded or not self.view.count:
             return
         select, scope = self._target()
         self.shoal.cover(ActDialog(Deed(verb=verb, focus=self.focus_now(), select=select, scope=scope)))

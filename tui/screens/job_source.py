@@ -1,15 +1,25 @@
 """What a job's screen knows comes from here: the feed, failure groups, and filters that only the server can answer."""
 
 import contextlib
+import sys
+import time
+from array import array
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from orchestrator.client import ClientError, UnreachableError
+from orchestrator.contract.partitions import NO_TIME
 from tui.feed import Delta, Offline, Online, Snapshot, follow
 from tui.messages import LinkChanged
+from tui.model.moments import seconds_of
 
 if TYPE_CHECKING:
     from tui.screens.job import JobPage
+
+
+FRESH = 4.0
+"""Seconds for which an answer about times is good enough."""
 
 
 class JobSource:
@@ -17,6 +27,9 @@ class JobSource:
 
     def __init__(self, page: "JobPage") -> None:
         self.page = page
+        self.lacks_times = False
+        """Whether the server does not tell how long partitions ran."""
+        self._timed = -FRESH
 
     async def follow(self) -> None:
         """Keep the view true for as long as the page is open; what goes wrong is told, never raised."""
@@ -57,6 +70,25 @@ class JobSource:
                 page.model.learn(found)
                 page.show_inspector()
 
+    def ask_times(self) -> None:
+        """Ask how long partitions ran, for the lens and the table, unless that was done just now."""
+        self.page.run_worker(self.learn_times(), group="times", exit_on_error=False)
+
+    async def learn_times(self) -> None:
+        """The same; waits for the answer. A server that does not tell leaves times unknown."""
+        page, now = self.page, time.monotonic()
+        if self.lacks_times or now - self._timed < FRESH:
+            return
+        self._timed = now
+        with contextlib.suppress(ClientError):
+            grid = await page.shoal.client.grid(page.view.job_id, fields="Started,Finished")
+            origin = seconds_of(grid.origin)
+            self.lacks_times = origin is None
+            if origin is not None and grid.count == page.view.count:
+                page.model.time(*spans(numbers(grid.started), numbers(grid.finished), origin, page.shoal.wall()))
+                page.rows.update()
+            page.paint()
+
     def ask_filter(self) -> None:
         """Ask what a filter takes that only the server can tell."""
         page = self.page
@@ -78,3 +110,27 @@ class JobSource:
         else:
             page.model.answer(text, indices)
             page.rows.update()
+
+
+def numbers(packed: bytes) -> "array[int]":
+    """The uint32 numbers of a packed field."""
+    found = array("I", packed)
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
+
+
+def spans(
+    started: Sequence[int], finished: Sequence[int], origin: float, now: float
+) -> tuple[list[float | None], list[float | None]]:
+    """When each partition began (seconds since 1970), and how long it ran, or has been running; None = it did not begin.
+
+    `started` and `finished` are whole seconds from `origin`.
+    """
+    begun = [None if one == NO_TIME else origin + one for one in started]
+    passed = max(0, int(now - origin))
+    ran = [
+        None if one == NO_TIME else float(max(0, (passed if end == NO_TIME else end) - one))
+        for one, end in zip(started, finished, strict=True)
+    ]
+    return begun, ran

@@ -28,7 +28,7 @@ COLUMNS = (
     Column(title="CAUSE", width=9, drop=2),
     Column(title="MESSAGE", width=10, flexible=True),
 )
-ORDERS = ("partition", "state", "attempts", "node")
+ORDERS = ("partition", "state", "attempts", "node", "started", "duration")
 
 
 class PartitionRows:
@@ -59,12 +59,16 @@ class PartitionRows:
                 chosen = sorted(chosen, key=lambda index: -view.attempts[index])
             case "node":
                 chosen = sorted(chosen, key=view.nodes.__getitem__)
+            case "started" if model.begun:
+                chosen = sorted(chosen, key=lambda index: -(model.begun[index] or 0.0))
+            case "duration" if model.seconds:
+                chosen = sorted(chosen, key=lambda index: -(model.seconds[index] or 0.0))
             case _:
                 pass
         here = self.index()
         self.indices = chosen
         table = self.table
-        table.sorted_by = (0, 1, 2, 3)[ORDERS.index(self.order)]
+        table.sorted_by = ORDERS.index(self.order)
         table.show(len(chosen), self.cells)
         if here is not None:
             self.point(here)
@@ -93,8 +97,12 @@ class PartitionRows:
         detail = known[2] if known and known[:2] == (view.states[index], view.attempts[index]) else None
         if detail is None and view.attempts[index]:
             self._asked.add(index)
-        started = seconds_of(detail.started) if detail else None
-        ran = ""
+        model = self.page.model
+        started = model.begun[index] if model.begun else None
+        seconds = model.seconds[index] if model.begun else None
+        ran = short_duration(seconds) if seconds is not None else ""
+        if detail:
+            started = seconds_of(detail.started)
         if detail and started is not None:
             ran = short_duration((seconds_of(detail.finished) or self.page.shoal.wall()) - started)
         return (

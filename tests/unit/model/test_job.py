@@ -8,8 +8,9 @@ from orchestrator.contract.execution import Cause
 from orchestrator.contract.partitions import FailureGroup, Row
 from orchestrator.contract.partitions import PartitionState as S
 from tui.feed import JobView
-from tui.model.cells import DIM, LETTER_BASE, LOOKS, MARK
+from tui.model.cells import ATTEMPT_BASE, DIM, DURATION_BASE, LETTER_BASE, LOOKS, MARK
 from tui.model.job import JobModel, Lens
+from tui.screens.job_source import spans
 
 
 def view_of(states: list[int], attempts: list[int] | None = None, nodes: list[int] | None = None) -> JobView:
@@ -105,7 +106,7 @@ def test_lenses_colour_the_same_cells_by_something_else() -> None:
     assert picture(model) == "19·"
     model.look_through(Lens.NODE)
     assert picture(model) == "AB·"
-    model.time([10.0, 1.0, None])
+    model.time([0.0, 0.0, None], [10.0, 1.0, None])
     model.look_through(Lens.DURATION)
     assert picture(model) == "▃▁·"
     row = Row(index=1, state="failed", attempts=1)
@@ -119,3 +120,32 @@ def test_lenses_colour_the_same_cells_by_something_else() -> None:
 
 def test_retries_are_attempts_beyond_the_first() -> None:
     assert model_of([S.WAITING, S.RUNNING, S.FAILED], attempts=[0, 1, 3]).retries() == 2
+
+
+def test_unfinished_partitions_are_walked_longest_first_where_times_are_known() -> None:
+    model = model_of([S.RUNNING, S.COMPLETED, S.RUNNING, S.WAITING, S.RUNNING])
+    assert model.next_unfinished(0, 1) == 2, "by index, as long as nothing is known"
+    model.time([1.0, 1.0, 1.0, None, 1.0], [5.0, 99.0, 50.0, None, 7.0])
+    walked: list[int | None] = []
+    at: int | None = 1
+    for _ in range(5):
+        at = model.next_unfinished(at or 0, 1)
+        walked.append(at)
+    assert walked == [2, 4, 0, 3, 2]
+    assert model.next_unfinished(2, -1) == 3
+
+
+def test_the_duration_lens_tells_what_took_much_longer_than_the_median() -> None:
+    model = model_of([S.COMPLETED] * 5)
+    model.look_through(Lens.DURATION)
+    model.time([0.0] * 5, [10.0, 10.0, 1.0, 100.0, None])
+    model.show(1)
+    codes = [model.code(at, at + 1) for at in range(5)]
+    assert codes == [DURATION_BASE + 1, DURATION_BASE + 1, DURATION_BASE, DURATION_BASE + 3, ATTEMPT_BASE]
+
+
+def test_times_count_from_the_jobs_start_and_what_runs_has_run_until_now() -> None:
+    none = 2**32 - 1
+    begun, ran = spans([none, 2, 3], [none, 9, none], origin=1000.0, now=1010.5)
+    assert begun == [None, 1002.0, 1003.0]
+    assert ran == [None, 7.0, 7.0]
