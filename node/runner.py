@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from node.clock import boot_id, boot_seconds
@@ -184,7 +185,8 @@ class Runner:
             return
         try:
             self._journal.append(Specified(job=held.job))
-            self._journal.append(Intended(assignment=held.assignment, launch=launch))
+            kept = msgspec.structs.replace(launch, environment={})  # secrets are in it, and only its start needs it
+            self._journal.append(Intended(assignment=held.assignment, launch=kept))
         except OSError as error:
             message = f"the agent's journal: {error.strerror or error}"
             await self._not_started(held, Outcome(exit_code=None, cause=Cause.AGENT, message=message))

@@ -29,7 +29,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything an engine needs to start an execution. Journalled whole, so that a restarted agent can go on."""
+    """Everything an engine needs to start an execution. Journalled without its environment, for a restarted agent to go on."""
 
     execution_id: ExecutionId
     owner: Owner
