@@ -1,20 +1,25 @@
 """`shoal tui`, and `shoal` alone on a terminal: flags, settings, and whether a full screen can be had at all."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tui.cli.diagnostics import CommandError, UsageError, report
 from tui.options import RATE, Options
-from tui.settings import SettingsError, load
+from tui.profiles import Profile, read, settings_of
+from tui.settings import Settings, SettingsError, load
 
 THEMES = ("dark", "light", "high-contrast", "monochrome")
 
 
 def is_terminal(environ: Mapping[str, str]) -> bool:
     """Whether a full screen can be had: all three streams are terminals, and not a dumb one."""
+    if environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver"):
+        return True
     has_all = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     return has_all and environ.get("TERM", "") not in ("", "dumb")
 
@@ -22,6 +27,7 @@ def is_terminal(environ: Mapping[str, str]) -> bool:
 @click.command(help="Open the terminal UI; with JOB at once on that job.")
 @click.option("--api-host", default="", help="The orchestrator's host or URL.")
 @click.option("--api-port", default="", help="Its port.")
+@click.option("--profile", default="", help="A name in ~/.shoal/profiles.yaml.")
 @click.option("--read-only", is_flag=True, help="Nothing can be changed from here.")
 @click.option("--theme", type=click.Choice(THEMES), default="dark", show_default=True)
 @click.option("--ascii", "is_ascii", is_flag=True, help="Draw with ASCII only.")
@@ -32,6 +38,9 @@ def is_terminal(environ: Mapping[str, str]) -> bool:
 @click.option("--keymap", type=click.Path(path_type=Path), help="A YAML file of binding ids and keys.")
 @click.option("--record", type=click.Path(path_type=Path), help="Record JOB into a file, to be replayed.")
 @click.option("--replay", type=click.Path(path_type=Path), help="Show a recording instead of an orchestrator.")
+@click.option("--web", is_flag=True, help="Serve it on the loopback for a browser (needs shoal[web]).")
+@click.option("--web-port", type=click.IntRange(1, 65_535), default=8000, show_default=True, help="The port for that.")
+@click.option("--web-write", is_flag=True, help="Let the browser change things, too.")
 @click.argument("job", default="")
 def options(**flags: object) -> Mapping[str, object]:
     """The flags as they were given."""
@@ -41,9 +50,12 @@ def options(**flags: object) -> Mapping[str, object]:
 def launch(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Open the app with the flags of `shoal tui`; returns the exit code."""
     try:
-        chosen = _read(argv, environ)
-        if chosen is None:
+        flags = _flags(argv)
+        if flags is None:
             return 0
+        chosen = _read(flags, environ)
+        if flags["web"]:
+            return _serve(chosen, port=flags["web_port"], may_write=flags["web_write"])
         if not is_terminal(environ):
             message = "the terminal UI needs a terminal on stdin, stdout and stderr"
             raise UsageError(message, hint="for scripts there is: shoal job list --json")
@@ -57,26 +69,46 @@ def launch(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return report(error, as_json=False)
 
 
-def _read(argv: Sequence[str], environ: Mapping[str, str]) -> Options | None:
-    """The options; None = only help was wanted."""
+def _flags(argv: Sequence[str]) -> dict[str, Any] | None:
+    """The flags as they were given; None = only help was wanted."""
     try:
         flags = options.main(args=list(argv), prog_name="shoal tui", standalone_mode=False)
     except click.ClickException as error:
         raise UsageError(error.format_message(), hint="see: shoal tui --help") from error
-    if not isinstance(flags, dict):
-        return None
+    return flags if isinstance(flags, dict) else None
+
+
+def _serve(chosen: Options, *, port: int, may_write: bool) -> int:
+    try:
+        from tui.web import serve  # noqa: PLC0415 - an extra that need not be there
+    except ImportError as error:
+        message = f"--web needs a further package ({error.name})"
+        raise UsageError(message, hint="install it: pip install 'shoal[web]'") from error
+    if chosen.settings.token:
+        os.environ["SHOAL_API_KEY"] = chosen.settings.token
+    return serve(chosen, port=port, may_write=may_write)
+
+
+def _read(flags: dict[str, Any], environ: Mapping[str, str]) -> Options:
+    """The options of the flags."""
     try:
         settings = load(environ, host=flags["api_host"], port=flags["api_port"])
     except SettingsError as error:
         raise UsageError(str(error)) from error
+    profile = _profile(flags["profile"], settings)
+    if profile is not None:
+        settings = settings_of(profile, settings)
     if flags["record"] and not flags["job"]:
         message = "--record needs a job: shoal tui JOB --record FILE"
         raise UsageError(message)
     return Options(
         settings=settings,
-        source=_source(flags, environ),
+        source=f"profile {profile.name}" if profile else _source(flags, environ),
+        profile=profile.name if profile else "local",
         job=flags["job"],
-        read_only=flags["read_only"],
+        read_only=flags["read_only"] or (profile is not None and profile.read_only),
+        is_protected=profile is not None and profile.protected,
+        is_read_only_asked=flags["read_only"],
         is_ascii=flags["is_ascii"] or needs_ascii(environ),
         theme=flags["theme"],
         fps=flags["fps"],
@@ -85,6 +117,19 @@ def _read(argv: Sequence[str], environ: Mapping[str, str]) -> Options | None:
         record=flags["record"],
         replay=flags["replay"],
     )
+
+
+def _profile(name: str, settings: Settings) -> Profile | None:
+    """The profile of that name; None = none was asked for."""
+    if not name:
+        return None
+    known, problems = read(settings.home)
+    found = next((one for one in known if one.name == name), None)
+    if found is None:
+        names = ", ".join(one.name for one in known) or "none yet"
+        message = f"--profile: found {name!r}, allowed: {names}"
+        raise UsageError(message, hint="; ".join(problems))
+    return found
 
 
 def needs_ascii(environ: Mapping[str, str]) -> bool:

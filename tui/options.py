@@ -33,3 +33,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Where `job` is recorded meanwhile."""
     replay: Path | None = None
     """A recording to show instead of an orchestrator."""
+    is_read_only_asked: bool = False
+    """Whether `--read-only` was given: then no profile is any other."""
+    is_protected: bool = False
+    """Whether acting always asks for the job's name: a profile says so."""

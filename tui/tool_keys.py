@@ -22,6 +22,8 @@ TOOL_KEYS = (
     # events
     Key("events.follow", "f", "follow", "follow", "Stay at the newest", 2),
     Key("events.trouble", "e", "trouble", "errors only", "Only what went wrong, and back", 3),
+    # profiles
+    Key("profiles.new", "n", "new", "new", "Add a profile", 3),
     # logs of all
     Key("logs.pick", "P", "pick", "partitions", "Which partitions, by a selection", 2),
     Key("logs.follow", "f", "follow", "follow", "Stay at the end as it grows", 1),
@@ -59,14 +61,15 @@ TOOL_KEYS = (
     Key("compose.editor", "ctrl+o", "editor", "$EDITOR", "Edit the YAML in $EDITOR", 6),
     Key("compose.copy-yaml", "f5", "copy_yaml", "copy YAML", "Copy the job as YAML", 7),
     Key("compose.copy-command", "f6", "copy_command", "copy CLI", "Copy the command that submits it", 8),
-    Key("compose.up", "up", "app.focus_previous", "up", "The field above"),
-    Key("compose.down", "down", "app.focus_next", "down", "The field below"),
+    Key("compose.up", "up,left", "app.focus_previous", "up", "The field above"),
+    Key("compose.down", "down,right", "app.focus_next", "down", "The field below"),
 )
 TOOL_TOGETHER = (
     ("app", "page", "move", "list", "errors"),
     ("app", "page", "move", "list", "nodes"),
     ("app", "page", "move", "list", "node"),
     ("app", "page", "move", "list", "events"),
+    ("app", "page", "move", "list", "profiles"),
     ("app", "page", "compose"),
     ("app", "page", "text", "logs"),
     ("app", "page", "move", "compare"),

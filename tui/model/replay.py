@@ -19,12 +19,12 @@ class Player:
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
         self.times = [entry.time for entry in entries]
-        self.began, self.ended = self.times[0], self.times[-1]
+        self.began = next(entry.time for entry in entries if entry.grid is not None)
+        self.ended = self.times[-1]
         self.is_playing = True
         self.now = self.began
         self._reset()
-        first = next(at for at, entry in enumerate(entries) if entry.grid is not None)
-        self.seek(self.times[first])
+        self.seek(self.began)
 
     def _reset(self) -> None:
         self.view = JobView()

@@ -145,14 +145,19 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
             lines.append([("The job ends Stopped." if deed.is_whole_job else "The rest of the job goes on.", "muted")])
         self.query_one("#effect", Lines).show(lines)
         self.query_one("#accept", Choice).name_it(f"{verb} {found.count:,}")
-        if found.count > MANY:
+        if self._asks_for_name(found):
             self.query_one("#name", Input).add_class("-asked")
+
+    def _asks_for_name(self, found: ActionResult) -> bool:
+        return found.count > MANY or self.shoal.options.is_protected
 
     def _is_sure(self) -> bool:
         if self.counted is None or self.counted.count == 0:
             return False
         typed = self.query_one("#name", Input)
-        if self.counted.count > MANY and typed.value.strip() != (self.deed.focus.job_name or self.deed.focus.job_id):
+        if self._asks_for_name(self.counted) and typed.value.strip() != (
+            self.deed.focus.job_name or self.deed.focus.job_id
+        ):
             typed.focus()
             return False
         return True

@@ -136,7 +136,6 @@ class ComparePage(Page, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Side by side where there is room."""
-        super().on_resize()
         self.call_after_refresh(self._lay_out)
 
     def cells(self, row: int) -> Sequence[Cell]:

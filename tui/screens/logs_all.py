@@ -14,6 +14,7 @@ from tui.model.moments import bytes_text, seconds_of
 from tui.places import Focus
 from tui.screens.log import LogPage, job_page
 from tui.widgets.lines import Lines, Piece, both_ends
+from tui.widgets.log_view import LogView
 
 TAIL = 200
 """Lines of each log to begin with."""
@@ -122,8 +123,9 @@ class LogsPage(LogPage, inherit_bindings=False):
         found = TAG.match(line.content) if line is not None else None
         return (int(found[1]), int(found[2])) if found else None
 
-    def on_log_view_opened(self) -> None:
-        """That partition's log, at that line."""
+    def on_log_view_opened(self, message: LogView.Opened) -> None:  # type: ignore[override]
+        """That partition's log, at that line, instead of the line alone."""
+        message.prevent_default()
         line = self.log_view.current()
         here = self._under_cursor()
         if line is None or here is None:

@@ -97,7 +97,7 @@ def problem_lines(findings: Sequence[tuple[str, int]], most: int) -> list[list[P
     """Problems of a text, a line each, with the line that they are about."""
     lines: list[list[Piece]] = []
     for text, line in findings[:most]:
-        lines.append([(" ✗ ", "failed"), (text, ""), (f"  (line {line})" if line else "", "muted")])
+        lines.append([(" ✗ ", "failed"), (f"line {line}: " if line else "", "muted"), (text, "")])
     if len(findings) > most:
         lines[-1].append((f"  and {len(findings) - most} more", "muted"))
     return lines

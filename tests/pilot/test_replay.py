@@ -1,0 +1,115 @@
+"""A job is recorded from the real orchestrator, and the recording shows the same again at every moment of it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from orchestrator.client import OrchestratorClient
+from orchestrator.contract.execution import Cause
+from tests.helpers.server import Agent, Api, orchestrator
+from tests.helpers.terminal import screen, shows, wait_for
+from tui.options import Options
+from tui.recording import Header, Recorder, RecordingError, load
+from tui.replay import ReplayApp, open_recording
+from tui.settings import Settings
+
+
+@pytest.fixture
+async def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "etl.rec"
+    async with orchestrator(tmp_path / "data") as url:
+        api = Api(url)
+        agent = Agent(api)
+        job_id = await api.submit("etl", count=6, Retry={"MaxAttempts": 1})
+        async with OrchestratorClient(url) as client:
+            recorder = asyncio.ensure_future(Recorder(client, job_id, path).run())
+            await until(lambda: path.exists() and b"Grid" in path.read_bytes())
+            await agent.sync()
+            for index in range(6):
+                if index == 4:
+                    agent.end(index, exit_code=1, cause=Cause.EXIT, message="bad date")
+                else:
+                    agent.end(index)
+                await agent.sync()
+            await until(lambda: b'"JobState":"Failed"' in path.read_bytes())
+            await until(lambda: b'"Failures"' in path.read_bytes())
+            recorder.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await recorder
+        await api.http.aclose()
+    return path
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)
+
+
+def app_of(path: Path) -> ReplayApp:
+    options = Options(settings=Settings(url="http://x", home=path.parent), replay=path, colours="truecolor")
+    app = open_recording(options)
+    app.player.is_playing = False
+    return app
+
+
+async def test_a_recording_begins_and_ends_as_the_job_did_and_time_goes_both_ways(recording: Path) -> None:
+    app = app_of(recording)
+    async with app.run_test(size=(110, 30)) as pilot:
+        await shows(pilot, "waiting 6")
+        await pilot.press("right_curly_bracket")
+        await shows(pilot, "completed 5")
+        await shows(pilot, "failed 1")
+        await pilot.press("left_curly_bracket")
+        await shows(pilot, "waiting 6")
+        await pilot.press("greater_than_sign")
+        await wait_for(pilot, lambda: "waiting 6" not in screen(app), "a step on")
+        assert "REPLAY" in screen(app)
+
+
+async def test_a_replay_has_no_key_that_acts(recording: Path) -> None:
+    app = app_of(recording)
+    async with app.run_test(size=(140, 30)) as pilot:
+        await pilot.press("right_curly_bracket")
+        await shows(pilot, "failed 1")
+        await pilot.press("r")
+        await pilot.pause(0.2)
+        assert "Retry" not in screen(app)
+        await pilot.press("E")
+        await shows(pilot, "1 failure group")
+
+
+async def test_at_goes_to_a_time_and_says_what_it_takes(recording: Path) -> None:
+    app = app_of(recording)
+    async with app.run_test(size=(140, 30)) as pilot:
+        await shows(pilot, "waiting 6")
+        await pilot.press("colon", *"at noon", "enter")
+        await shows(pilot, "allowed: a time of day like 12:40")
+
+
+def test_what_is_no_recording_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    for content, reason in (
+        (b"hello\n", "is no recording"),
+        (msgspec.json.encode(Header(kind="shoal recording", version=99)) + b"\n", "version 99"),
+        (msgspec.json.encode(Header(kind="shoal recording", version=1)) + b"\n", "nothing was recorded"),
+        (msgspec.json.encode(Header(kind="shoal recording", version=1)) + b"\n{}\n{}\n", "line 2"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(RecordingError, match=reason):
+            load(path)
+    with pytest.raises(RecordingError, match="no such file"):
+        load(tmp_path / "none")
+
+
+def test_a_recording_that_was_cut_off_is_good_up_to_there(recording: Path) -> None:
+    content = recording.read_bytes()
+    whole = len(load(recording)[1])
+    recording.write_bytes(content[: -len(content.rstrip(b"\n").rsplit(b"\n", 1)[1]) // 2 - 1])
+    assert 0 < len(load(recording)[1]) < whole

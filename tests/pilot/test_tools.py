@@ -1,0 +1,218 @@
+"""Errors, nodes, composing, comparing, logs of all and events, key by key, against the real orchestrator."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.contract.agent import LogTail, Stream
+from orchestrator.contract.execution import Cause
+from tests.helpers.server import JOBS, Agent, Api, orchestrator
+from tests.helpers.terminal import app_for, screen, shows, wait_for
+from tui.app import ShoalApp
+from tui.screens.compose import ComposePage
+from tui.screens.job import JobPage
+from tui.screens.log import LogPage
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with orchestrator(tmp_path / "data") as url:
+        api = Api(url)
+        yield api
+        await api.http.aclose()
+
+
+async def job_with_two_kinds_of_failure(api: Api, agent: Agent) -> str:
+    """Of six partitions two ran out of memory, one has a bad date."""
+    job_id = await api.submit("etl", count=6, Retry={"MaxAttempts": 1})
+    await agent.sync()
+    for index in range(6):
+        tail = LogTail(stream=Stream.OUT, offset=0, content=f"begin {index}\nrows {index}00\n".encode())
+        if index in (1, 4):
+            agent.end(index, exit_code=137, cause=Cause.OOM, message="out of memory", tails=(tail,))
+        elif index == 2:
+            bad = LogTail(stream=Stream.ERR, offset=0, content=b"ValueError: bad date\n")
+            agent.end(index, exit_code=1, cause=Cause.EXIT, message="ValueError: bad date", tails=(tail, bad))
+        else:
+            agent.end(index, tails=(tail,))
+    await agent.sync()
+    await api.until(f"{JOBS}/{job_id}", lambda answer: answer["Job"]["State"]["StateType"] == "Failed")
+    return job_id
+
+
+async def test_failures_are_told_apart_and_one_group_is_retried_in_five_keys(api: Api) -> None:
+    agent = Agent(api)
+    job_id = await job_with_two_kinds_of_failure(api, agent)
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("E")
+        await shows(pilot, "2 failure groups")
+        text = screen(app)
+        assert text.index("oom") < text.index("bad date"), "the largest first"
+        await pilot.press("r")
+        await shows(pilot, "Retry 2 partitions of etl")
+        await pilot.press("y")
+        await shows(pilot, "retry: 2 partitions")
+    states = (await api.get(f"{JOBS}/{job_id}/partitions"))["Summary"]
+    assert states.get("Failed") == 1
+
+
+async def test_a_group_leads_to_its_cells_and_to_a_sample_log(api: Api) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("E")
+        await shows(pilot, "bad date")
+        await pilot.press("down", "l")
+        await wait_for(pilot, lambda: isinstance(app.screen, LogPage) and app.screen.at.partition == 2, "its log")
+        await shows(pilot, "ValueError: bad date")
+        await pilot.press("q")
+        await shows(pilot, "2 failure groups")
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: isinstance(app.screen, JobPage), "the grid")
+        await shows(pilot, "1 match")
+        page = app.screen
+        assert isinstance(page, JobPage)
+        await wait_for(pilot, lambda: page.pinned == 2, "the cursor is on the sample")
+
+
+async def test_a_bad_attempt_is_compared_with_the_nearest_good_one_in_three_keys(api: Api) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("enter")
+        await shows(pilot, "last error")
+        await pilot.press("l")
+        await shows(pilot, "begin 1")
+        await pilot.press("d")
+        await shows(pilot, "A 0.1 completed   B 1.1 failed")
+        text = screen(app)
+        assert "- completed" in text
+        assert "+ failed" in text
+        assert "- begin" not in text, "numbers do not make lines differ"
+
+
+async def test_all_logs_say_where_each_line_is_from_and_lead_there(api: Api) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("enter")
+        await shows(pilot, "last error")
+        await pilot.press("L")
+        await shows(pilot, "5.1 rows 500")
+        await shows(pilot, "every log has ended")
+        await pilot.press("slash", *"bad", "enter")
+        await shows(pilot, "1/1 matches")
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: app.screen.focused is not None and "log" in screen(app).splitlines()[0], "a log")
+        await wait_for(
+            pilot, lambda: type(app.screen) is LogPage and app.screen.at.partition == 2, "the log of partition 2"
+        )
+
+
+async def test_events_of_a_job_tell_its_failures(api: Api) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("v")
+        await shows(pilot, "FOLLOW")
+        await pilot.press("slash", *"memory", "enter")
+        await shows(pilot, "out of memory")
+        await pilot.press("escape", "q", "g", "v")
+        await shows(pilot, "events")
+
+
+async def test_a_node_is_drained_and_taken_in_again(api: Api) -> None:
+    agent = Agent(api)
+    await api.submit("etl", count=2)
+    await agent.sync()
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shows(pilot, "etl")
+        await pilot.press("g", "n")
+        await shows(pilot, "Connected")
+        await pilot.press("D")
+        await shows(pilot, "2 of etl")
+        await shows(pilot, "none: all would wait")
+        await pilot.press("y")
+        await shows(pilot, "Draining")
+        await pilot.press("D")
+        await shows(pilot, "in again")
+        await pilot.press("y")
+        await wait_for(pilot, lambda: "Draining" not in screen(app), "taken in again")
+        await pilot.press("enter")
+        await shows(pilot, "2 partitions")
+
+
+async def test_a_job_is_composed_from_the_last_one_with_one_change_planned_and_submitted(
+    api: Api, tmp_path: Path
+) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url, home=tmp_path / "home")
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("C")
+        await shows(pilot, "etl-2")
+        await pilot.press("down", "end", "backspace", "7")
+        await shows(pilot, "new")
+        await pilot.press("f4")
+        await shows(pilot, "NEW job etl-2")
+        await shows(pilot, "7 partitions")
+        await wait_for(pilot, lambda: getattr(app.focused, "id", "") == "cancel", "Cancel has the focus")
+        await pilot.press("right", "enter")
+        await wait_for(pilot, lambda: isinstance(app.screen, JobPage), "the job is open")
+        await shows(pilot, "7 partitions")
+
+
+async def test_what_is_wrong_is_told_with_its_line_and_nothing_is_sent(api: Api, tmp_path: Path) -> None:
+    app = app_for(api.url, home=tmp_path / "home")
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await shows(pilot, "No nodes yet")
+        await pilot.press("c")
+        await wait_for(pilot, lambda: isinstance(app.screen, ComposePage), "compose")
+        await shows(pilot, "hello")
+        page = app.screen
+        assert isinstance(page, ComposePage)
+        await pilot.press("f2")
+        page.query_one("#yaml").text = page.text.replace("Memory: 32mb", "Memory: plenty")  # type: ignore[attr-defined]
+        await shows(pilot, "Memory")
+        await shows(pilot, "line 11: ")
+        await pilot.press("f4", "right", "enter")
+        await shows(pilot, "something to mend")
+    assert (await api.get(JOBS))["Items"] == []
+
+
+async def test_a_draft_outlives_leaving(api: Api, tmp_path: Path) -> None:
+    app = app_for(api.url, home=tmp_path / "home")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shows(pilot, "No nodes yet")
+        await pilot.press("c")
+        await shows(pilot, "hello")
+        await pilot.press("end", "x", "y", "z")
+        await shows(pilot, "helloxyz")
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: not isinstance(app.screen, ComposePage), "left")
+        await pilot.press("c")
+        await shows(pilot, "helloxyz")
+
+
+async def test_read_only_hides_what_acts(api: Api) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app: ShoalApp = app_for(api.url, read_only=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("E")
+        await shows(pilot, "2 failure groups")
+        assert "retry" not in screen(app).splitlines()[-1]
+        await pilot.press("r")
+        await pilot.pause(0.2)
+        assert "Retry" not in screen(app)
+        await pilot.press("q", "g", "n")
+        await shows(pilot, "Connected")
+        assert "drain" not in screen(app).splitlines()[-1]
