@@ -1,6 +1,6 @@
 """What belongs to a job and is listed from the store: history, executions, results."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated
 
 import msgspec
@@ -16,10 +16,10 @@ from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp, is_executi
 from orchestrator.contract.job import Job, SpecConfig
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import ExecutionRecord
-from orchestrator.errors import InvalidRequestError, JobVersionNotFoundError, OrchestratorError
+from orchestrator.errors import InvalidRequestError, OrchestratorError
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import execution_of, history_of, next_token
-from orchestrator.routes.wire import SLICE, HttpRequest, Listing, answer, in_slices, query, stream
+from orchestrator.routes.wire import SLICE, HttpRequest, Listing, answer, query, stream, stream_pages
 from orchestrator.store.base import ExecutionQuery, HistoryQuery
 
 HISTORY_PAGE = 100
@@ -125,7 +125,7 @@ async def list_executions(request: HttpRequest, job_id: FromPath[str], backend: 
     entry = await backend.reactor.entry(job_id, asked.namespace)
     version = asked.job_version or (0 if asked.all_job_versions else entry.record.job.version)
     order = asked.order_by.lower()
-    records = await backend.reactor.store.executions(
+    ids = await backend.reactor.store.execution_ids(
         ExecutionQuery(
             job_id=entry.id,
             version=version,
@@ -134,27 +134,28 @@ async def list_executions(request: HttpRequest, job_id: FromPath[str], backend: 
             limit=asked.limit,
         )
     )
-    jobs = await encoded_jobs(backend, entry, {record.job_version for record in records})
-    return await stream(request, (with_job(record, jobs[record.job_version]) for record in records))
+    return await stream_pages(request, execution_pages(backend, entry, ids))
 
 
 async def execution_items(backend: Backend, job: Job) -> list[bytes]:
     """All executions of one version of a job, as JSON."""
-    records = await backend.reactor.store.executions(ExecutionQuery(job_id=job.id, version=job.version))
-    encoded = msgspec.json.encode(job)
-    return await in_slices(records, lambda record: with_job(record, encoded))
+    entry = await backend.reactor.entry(job.id)
+    ids = await backend.reactor.store.execution_ids(ExecutionQuery(job_id=job.id, version=job.version))
+    return [item async for page in execution_pages(backend, entry, ids) for item in page]
 
 
-async def encoded_jobs(backend: Backend, entry: JobEntry, versions: set[int]) -> dict[int, bytes]:
-    """Versions of a job as JSON."""
+async def execution_pages(backend: Backend, entry: JobEntry, ids: Sequence[ExecutionId]) -> AsyncIterator[list[bytes]]:
+    """Executions of a job as JSON, each with its job, in pages: of very many, few are in memory at once."""
     current = entry.record.job
     jobs = {current.version: msgspec.json.encode(current)}
-    for version in versions - {current.version}:
-        record = await backend.reactor.store.job(entry.id, version)
-        if record is None:
-            raise JobVersionNotFoundError(entry.id, version)
-        jobs[version] = msgspec.json.encode(record.job)
-    return jobs
+    for begin in range(0, len(ids), SLICE):
+        page = ids[begin : begin + SLICE]
+        found = {record.id: record for record in await backend.reactor.store.executions_by_id(page)}
+        for version in {record.job_version for record in found.values()} - jobs.keys():
+            older = await backend.reactor.store.job(entry.id, version)
+            assert older is not None, "an execution without the version of its job"
+            jobs[version] = msgspec.json.encode(older.job)
+        yield [with_job(found[one], jobs[found[one].job_version]) for one in page if one in found]
 
 
 def with_job(record: ExecutionRecord, job: bytes) -> bytes:

@@ -12,6 +12,7 @@ from litestar.routes import HTTPRoute
 
 from orchestrator.contract.api import ErrorEnvelope
 from orchestrator.contract.job import Job
+from orchestrator.contract.plan import Plan
 from orchestrator.routes.wire import HttpRequest, answer
 
 TEMPLATE = "#/components/schemas/{name}"
@@ -36,7 +37,7 @@ def public(routes: Sequence[Any]) -> Iterator[tuple[str, HTTPRouteHandler]]:
 
 def document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str, Any]:
     """The document. A handler names its structs in its `opt`: `query`, `body`, `answer`."""
-    kinds = {kind for _, handler in routes for kind in named(handler).values()} | {ErrorEnvelope, Job}
+    kinds = {kind for _, handler in routes for kind in named(handler).values()} | {ErrorEnvelope, Job, Plan}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     schemas, components = msgspec.json.schema_components(ordered, ref_template=TEMPLATE)
     by_kind = dict(zip(ordered, schemas, strict=True))

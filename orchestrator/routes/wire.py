@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -110,9 +110,14 @@ async def answer(
 
 async def stream(request: HttpRequest, items: Iterable[bytes], *, escapes: bool = True) -> Listing:
     """A list as it is made: `{"NextToken":"","Items":[...]}` of encoded items."""
+    return await stream_pages(request, _sliced(items), escapes=escapes)
+
+
+async def stream_pages(request: HttpRequest, pages: AsyncIterator[list[bytes]], *, escapes: bool = True) -> Listing:
+    """The same of items that come in pages."""
     if "pretty" in request.query_params:
-        return await answer(request, b"".join([piece async for piece in _listed(items)]), escapes=escapes)
-    return Stream(_listed(map(escaped, items) if escapes else items), media_type=MediaType.JSON)
+        return await answer(request, b"".join([piece async for piece in _listed(pages)]), escapes=escapes)
+    return Stream(_listed(pages, escapes=escapes), media_type=MediaType.JSON)
 
 
 def escaped(content: bytes) -> bytes:
@@ -120,21 +125,19 @@ def escaped(content: bytes) -> bytes:
     return content.replace(b"&", b"\\u0026").replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
 
 
-async def _listed(items: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _listed(pages: AsyncIterator[list[bytes]], *, escapes: bool = False) -> AsyncIterator[bytes]:
     yield b'{"NextToken":"","Items":['
     comma = b""
-    rest = iter(items)
-    while held := list(itertools.islice(rest, SLICE)):
-        yield comma + b",".join(held)
-        comma = b","
-        await asyncio.sleep(0)
+    async for page in pages:
+        if page:
+            joined = comma + b",".join(page)
+            yield escaped(joined) if escapes else joined
+            comma = b","
+            await asyncio.sleep(0)
     yield b"]}\n"
 
 
-async def in_slices(items: Sequence[T], turn: Callable[[T], Any], size: int = SLICE) -> list[Any]:
-    """Each item turned into something else, with a look at other work now and then."""
-    turned: list[Any] = []
-    for begin in range(0, len(items), size):
-        turned += [turn(item) for item in items[begin : begin + size]]
-        await asyncio.sleep(0)
-    return turned
+async def _sliced(items: Iterable[bytes]) -> AsyncIterator[list[bytes]]:
+    rest = iter(items)
+    while page := list(itertools.islice(rest, SLICE)):
+        yield page

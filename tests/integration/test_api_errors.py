@@ -150,7 +150,8 @@ async def test_probes_redirects_and_schema(api: Api) -> None:
     schema = await api.get("/schema")
     grid = schema["paths"][f"{JOBS}/{{job_id}}/partitions"]["get"]
     assert {one["name"]: one["in"] for one in grid["parameters"]} == {
-        "job_id": "path", "namespace": "query", "select": "query", "limit": "query", "next_token": "query"
+        "job_id": "path", "namespace": "query", "select": "query", "limit": "query", "next_token": "query",
+        "fields": "query",
     }  # fmt: skip
     for reference in re.findall(r'"\$ref":"#/components/schemas/(\w+)"', msgspec.json.encode(schema).decode()):
         assert reference in schema["components"]["schemas"]
