@@ -97,10 +97,11 @@ def test_logs_of_a_thousand_partitions_are_followed_at_once(shared: Cluster) -> 
     job_id = shared.submit(shell_job("chorus", script, count=1000, cpu="50m"))
     done = shared.shoal("job", "logs", job_id, "-f", within=110)
     assert done.code == 0, done
-    tagged = re.findall(r"^(\d+)\.\d+\| (out|err) (\d+)$", done.out, re.MULTILINE)
-    assert sorted(tagged) == sorted(
+    tagged = re.findall(r"^(\d+)\.(\d+)\| (out|err) (\d+)$", done.out, re.MULTILINE)
+    assert len(tagged) == len(set(tagged)), "a line was told twice"
+    assert {(index, stream, text) for index, _, stream, text in tagged} == {
         (str(index), stream, str(index)) for index in range(1000) for stream in ("out", "err")
-    )
+    }
 
 
 def test_results_of_every_partition_lie_side_by_side(shared: Cluster) -> None:
