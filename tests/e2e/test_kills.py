@@ -22,7 +22,7 @@ from tests.helpers.processes import Cluster, wait_until
 SECONDS = float(os.environ.get("SOAK_KILLS_SECONDS", "0"))
 IS_SOAK = SECONDS > 0
 SEED = int(os.environ.get("SEED") or random.randrange(1 << 32))
-COUNT, TASK_SECONDS = (300, 3.0) if IS_SOAK else (60, 1.5)
+COUNT, TASK_SECONDS = (300, 3.0) if IS_SOAK else (50, 1.5)
 TOOLS = ("sh", "sleep", "date", "cat", "true")
 
 
@@ -90,7 +90,7 @@ def survive(cluster: Cluster, job: dict[str, object], witnesses: Path) -> None:
     """Submit the job, break things, let them heal, and look at what became of it."""
     mayhem = Mayhem(cluster, cluster.submit(job), SEED)
     try:
-        mayhem.go_on(SECONDS or 12.0)
+        mayhem.go_on(SECONDS or 10.0)
         assert cluster.wait_ended(mayhem.job_id, 120) == "Completed"
         mayhem.look()
         assert len(mayhem.accepted) == COUNT

@@ -13,7 +13,7 @@ from tests.helpers.mayhem import stdout_of
 from tests.helpers.processes import JOBS, Cluster, Process, wait_until
 
 IS_SOAK = bool(os.environ.get("SOAK_KILLS_SECONDS"))
-MEGABYTES = 1000 if IS_SOAK else 200
+MEGABYTES = 1000 if IS_SOAK else 100
 FILES = 100_000 if IS_SOAK else 3_000
 PATIENCE = 500 if IS_SOAK else 100
 
@@ -49,8 +49,10 @@ def test_a_partition_that_writes_many_files_publishes_them_all(start_cluster: St
     cluster = start_cluster(nodes=1, lease=4)
     script = f'cd "$BACALHAU_OUTPUTS" && seq {FILES} | xargs touch'
     paths = [{"Name": "out", "Path": "/outputs"}]
-    job_id = cluster.submit(shell_job("files", script, Retry=ONCE, ResultPaths=paths))
-    assert cluster.wait_ended(job_id, PATIENCE) == "Completed"
+    job_id = cluster.submit(
+        shell_job("files", script, Retry=ONCE, ResultPaths=paths, Resources={"CPU": "1", "Memory": "1GB"})
+    )
+    assert cluster.wait_ended(job_id, PATIENCE) == "Completed", cluster.rows(job_id)
     assert len(cluster.attempts(job_id, 0)) == 1, "the node kept its lease meanwhile"
     got = cluster.shoal("job", "get", job_id, within=PATIENCE)
     assert got.code == 0, got
