@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.contract.agent import End, Stream
+from orchestrator.contract.agent import End, InputObject, Inputs, Stream
 from orchestrator.contract.execution import Cause, ExecutionState
 from orchestrator.contract.ids import ExecutionId
 from orchestrator.contract.job import InputSource, ResultPath, SpecConfig
@@ -276,6 +276,8 @@ async def test_inputs_are_read_and_results_published(orchestrator: FakeOrchestra
     )
     state, end = await run(orchestrator, tmp_path / "n", job, allow_paths=(f"{data}/**",))
     assert (state, end.message) == (ExecutionState.COMPLETED, "")
+    objects = (InputObject(name="/in/numbers", size=4), InputObject(name="/carried", size=7))
+    assert end.inputs == Inputs(objects=objects)
     assert end.published_result == SpecConfig(
         type="urlDownload", params={"URL": f"{orchestrator.url}/results/e-1.tar.gz"}
     )

@@ -143,6 +143,37 @@ async def test_a_result_is_kept_listed_and_fetched(api: Api) -> None:
         assert (await api.ask("GET", f"{JOBS}/golden/results/{file}")).status_code == 404
 
 
+async def test_a_part_of_an_archive_is_fetched(api: Api) -> None:
+    agent = Agent(api)
+    await api.submit(count=1, Publisher={"Type": "orchestrator"})
+    await agent.sync()
+    execution = agent.at(0)
+    await agent.put_result(execution, archive(0))
+    agent.end(0, published=SpecConfig(type="urlDownload"))
+    await agent.sync()
+    whole = archive(0)
+    size = len(whole)
+
+    async def part(wanted: str, **headers: str) -> tuple[int, bytes, str]:
+        answer = await api.ask(
+            "GET",
+            f"{JOBS}/golden/results/0.tar.gz",
+            headers={"Range": wanted, "Accept-Encoding": "identity", **headers},
+        )
+        return answer.status_code, answer.content, answer.headers.get("content-range", "")
+
+    assert await part("bytes=2-4") == (206, whole[2:5], f"bytes 2-4/{size}")
+    assert await part("bytes=5-") == (206, whole[5:], f"bytes 5-{size - 1}/{size}")
+    assert await part("bytes=-3") == (206, whole[-3:], f"bytes {size - 3}-{size - 1}/{size}")
+    assert await part("bytes=0-999999") == (206, whole, f"bytes 0-{size - 1}/{size}")
+    assert await part("bytes=2-4", **{"If-Range": f'"{execution}"'}) == (206, whole[2:5], f"bytes 2-4/{size}")
+    for all_of_it in ("bytes=4-2", "bytes=1-2,4-5", "lines=1-2", "bytes=-"):
+        assert await part(all_of_it) == (200, whole, "")
+    assert await part("bytes=2-4", **{"If-Range": '"other"'}) == (200, whole, "")
+    for beyond in (f"bytes={size}-", "bytes=-0"):
+        assert (await part(beyond))[0] == 416
+
+
 async def test_a_result_of_what_ended_or_is_no_archive_is_refused(api: Api) -> None:
     agent = Agent(api)
     await api.submit(count=2, Publisher={"Type": "orchestrator"}, Retry={"MaxAttempts": 1})
