@@ -12,12 +12,14 @@ import msgspec
 
 from orchestrator.client_http import ClientError, Connection, Query, UnreachableError, refusal, unreachable
 from orchestrator.contract.api import (
+    DiffResponse,
     ExecutionList,
     GetJobResponse,
     HistoryList,
     JobList,
     NodeList,
     PutJobResponse,
+    RerunResponse,
     ResultList,
     StopJobResponse,
 )
@@ -150,6 +152,14 @@ class OrchestratorClient(Connection):
     async def versions(self, job: str) -> JobList:
         """All versions of a job, ascending."""
         return await self._get(f"{_job(job)}/versions", JobList)
+
+    async def rerun(self, job: str, *, version: int = 0, reason: str = "") -> RerunResponse:
+        """Run a version of a job again (0 = the latest), as a new version."""
+        return await self._put(f"{_job(job)}/rerun", {"JobVersion": version, "Reason": reason}, RerunResponse)
+
+    async def diff(self, job: Job) -> DiffResponse:
+        """What submitting a job would change in the one of its name."""
+        return await self._put(f"{JOBS}/diff", {"Job": submitted(job)}, DiffResponse)
 
     async def results(self, job: str) -> ResultList:
         """Where the published results of a job are."""
@@ -300,6 +310,16 @@ class OrchestratorClient(Connection):
     async def version(self) -> BuildVersion:
         """Which build the orchestrator is."""
         return await self._get("/api/v1/agent/version", BuildVersion)
+
+    async def agent_config(self) -> dict[str, Any]:
+        """The orchestrator's configuration, by Bacalhau's names."""
+        config: dict[str, Any] = (await self._get("/api/v1/agent/config", dict[str, Any]))["config"]
+        return config
+
+    async def sign_in(self) -> dict[str, Any]:
+        """Where people sign in, if anywhere: the `Config` of `agent/authconfig`."""
+        answer: dict[str, Any] = await self._get("/api/v1/agent/authconfig", dict[str, Any])
+        return dict(answer.get("Config") or {})
 
     async def agent_node(self) -> NodeInfo:
         """The orchestrator as a node."""

@@ -50,27 +50,108 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return made
 
 
-def load(environ: Mapping[str, str], *, host: str = "", port: str = "", ca_file: str = "") -> Settings:
-    """The settings in force. `host` may be a full URL. Raises SettingsError."""
+KEYS = {
+    "API.Host": "host, or whole address, of the orchestrator",
+    "API.Port": "its port",
+    "API.TLS.CAFile": "PEM: whose certificates to trust",
+    "Profile": "the profile that is used where none is named",
+}
+"""What may be kept in `config.yaml`, and what each is."""
+
+
+def known_key(name: str) -> str | None:
+    """A key of `KEYS`, however its letters are written; None = there is none."""
+    return next((key for key in KEYS if key.lower() == name.strip().lower()), None)
+
+
+def kept(home: Path) -> dict[str, str]:
+    """What is kept in `config.yaml` below `home`. Raises SettingsError."""
+    path = home / "config.yaml"
+    if not path.exists():
+        return {}
+    import yaml  # noqa: PLC0415 - few have such a file, and it takes long
+
+    try:
+        said = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        message = f"{path}: cannot be read: {error}"
+        raise SettingsError(message) from error
+    found = said if isinstance(said, dict) else {}
+    for name in found:
+        if known_key(str(name)) is None:
+            message = f"{path}: found {name!r}, allowed: {', '.join(sorted(KEYS))}"
+            raise SettingsError(message)
+    return {known_key(str(name)) or "": str(value) for name, value in found.items()}
+
+
+def keep(home: Path, key: str, text: str) -> Path:
+    """Keep a setting in `config.yaml`; an empty text forgets it. Gives the file. Raises SettingsError."""
+    import yaml  # noqa: PLC0415 - as above
+
+    path = home / "config.yaml"
+    said = {known: one for known, one in kept(home).items() if known != key} | ({key: text} if text else {})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(said))
+    except OSError as error:
+        message = f"{path}: {(error.strerror or str(error)).lower()}"
+        raise SettingsError(message) from error
+    return path
+
+
+def checked_url(name: str, text: str) -> str:
+    """The address that a host, `host:port` or a URL means. Raises SettingsError."""
+    return _url(name, text, name, "")
+
+
+def load(
+    environ: Mapping[str, str], *, host: str = "", port: str = "", ca_file: str = "", profile: str = ""
+) -> Settings:
+    """The settings in force. `host` may be a full URL.
+
+    What is said nearer wins: flags, environment, the profile (named, or selected), `config.yaml`. Raises SettingsError.
+    """
+    home = _home(environ)
+    said = kept(home)
+    profile = (
+        profile or environ.get("SHOAL_PROFILE", "") or environ.get("BACALHAU_PROFILE", "") or said.get("Profile", "")
+    )
+    is_named = any((host, environ.get("SHOAL_API_HOST"), environ.get("BACALHAU_API_HOST")))
+    chosen = _profile(home, profile) if profile and not is_named else {}
     named = {
         "--api-host": host,
         "SHOAL_API_HOST": environ.get("SHOAL_API_HOST", ""),
         "BACALHAU_API_HOST": environ.get("BACALHAU_API_HOST", ""),
+        "the profile's endpoint": chosen.get("endpoint", ""),
+        "API.Host": said.get("API.Host", ""),
     }
     ports = {
         "--api-port": port,
         "SHOAL_API_PORT": environ.get("SHOAL_API_PORT", ""),
         "BACALHAU_API_PORT": environ.get("BACALHAU_API_PORT", ""),
+        "API.Port": "" if chosen else said.get("API.Port", ""),
     }
-    token = environ.get("SHOAL_API_KEY", "") or environ.get("BACALHAU_API_KEY", "")
+    token = environ.get("SHOAL_API_KEY", "") or environ.get("BACALHAU_API_KEY", "") or chosen.get("token", "")
     files = {
         "--ca-file": ca_file,
         "SHOAL_API_CA_FILE": environ.get("SHOAL_API_CA_FILE", ""),
         "BACALHAU_API_TLS_CAFILE": environ.get("BACALHAU_API_TLS_CAFILE", ""),
+        "API.TLS.CAFile": said.get("API.TLS.CAFile", ""),
     }
-    return Settings(
-        url=_url(*_first(named), *_first(ports)), token=token, ca_file=_ca_file(*_first(files)), home=_home(environ)
-    )
+    return Settings(url=_url(*_first(named), *_first(ports)), token=token, ca_file=_ca_file(*_first(files)), home=home)
+
+
+def _profile(home: Path, name: str) -> dict[str, str]:
+    """What a profile says."""
+    from tui.profiles import read  # noqa: PLC0415 - few have profiles, and YAML takes long
+
+    profiles, problems = read(home)
+    found = next((one for one in profiles if one.name == name), None)
+    if found is None:
+        known = ", ".join(one.name for one in profiles) or "none yet"
+        message = "; ".join([f"profile: found {name!r}, allowed: {known}", *problems])
+        raise SettingsError(message)
+    return {"endpoint": found.url, "token": found.token}
 
 
 def _ca_file(name: str, text: str) -> Path | None:

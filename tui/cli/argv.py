@@ -14,7 +14,13 @@ from tui.cli.diagnostics import UsageError, nearest
 from tui.cli.options import FALSE, TRUE, Optional
 from tui.cli.verbs import GROUPS, INSTEAD, VERBS, Verb, load
 
-GLOBALS: Mapping[str, bool] = {"--api-host": True, "--api-port": True, "--ca-file": True, "--json": False}
+GLOBALS: Mapping[str, bool] = {
+    "--api-host": True,
+    "--api-port": True,
+    "--ca-file": True,
+    "--profile": True,
+    "--json": False,
+}
 """Options of every verb, and whether they take a value."""
 
 
@@ -30,6 +36,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     port: str = ""
     ca_file: str = ""
+    profile: str = ""
     wants_json: bool = False
     wants_help: bool = False
 
@@ -96,6 +103,7 @@ class _Reader:
             host=self.globals.get("--api-host", ""),
             port=self.globals.get("--api-port", ""),
             ca_file=self.globals.get("--ca-file", ""),
+            profile=self.globals.get("--profile", ""),
             wants_json=self.globals.get("--json") == "true",
             wants_help=self.wants_help,
         )

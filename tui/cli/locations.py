@@ -1,6 +1,10 @@
 """Where input comes from and results go, as `docker run` takes it: `--input`, `--output`, `--publisher`."""
 
+import base64
 import csv
+import gzip
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -8,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 from tui.cli.diagnostics import UsageError
 
 DEFAULT_TARGET = "/inputs"
+MOST_MODULE = 20_000_000
+"""Bytes of a module before it is packed; a request has 10 MB."""
 S3_OPTIONS = {
     "endpoint": "Endpoint",
     "region": "Region",
@@ -44,6 +50,36 @@ def input_source(text: str) -> dict[str, Any]:
         message = f'--input: unknown option "{next(iter(options))}" for storage {source["Type"]}'
         raise UsageError(message)
     return {"Source": source, "Alias": uri, "Target": target}
+
+
+def module_input(text: str, target: str) -> dict[str, Any]:
+    """The input that brings a WASM module: a file from here goes with the job, as a gzipped tar. Raises UsageError."""
+    if "://" in text:
+        return input_source(f"src={text},dst={target}")
+    packed = io.BytesIO()
+    try:
+        size = Path(text).stat().st_size
+        if size > MOST_MODULE:
+            message = f"{text}: {size} bytes, allowed: {MOST_MODULE}; put it where the nodes can read it: file:///path"
+            raise UsageError(message)
+        with (
+            gzip.GzipFile(fileobj=packed, mode="wb", filename="", mtime=0) as zipped,
+            tarfile.open(fileobj=zipped, mode="w") as archive,
+        ):
+            archive.add(text, arcname=target, recursive=False, filter=_nameless)
+    except OSError as error:
+        message = f"{text}: {(error.strerror or str(error)).lower()}"
+        raise UsageError(message) from error
+    url = f"data:application/gzip;base64,{base64.b64encode(packed.getvalue()).decode()}"
+    return {"Source": {"Type": "inline", "Params": {"URL": url}}, "Alias": "", "Target": target}
+
+
+def _nameless(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """A file without its owner and time: the same module is the same job."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime, member.mode = 0, 0o644
+    return member
 
 
 def _parts(text: str) -> tuple[str, str, dict[str, str]]:

@@ -13,11 +13,16 @@ from tui.cli.output import Output
 from tui.cli.verbs import GROUPS, VERBS, overview
 from tui.settings import SettingsError, load
 
+COMPLETE = "__complete"
+"""The verb that the scripts of `completion` call."""
+
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a command line; returns its exit code. Nothing but stdout, stderr and the code tells how it went."""
-    as_json = command_line.wants_json(argv)
     output = Output()
+    if list(argv[:1]) == [COMPLETE]:
+        return _complete(argv[1:], environ, output)
+    as_json = command_line.wants_json(argv)
     try:
         try:
             code = _run(argv, environ, output)
@@ -42,6 +47,18 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return code
 
 
+def _complete(words: Sequence[str], environ: Mapping[str, str], output: Output) -> int:
+    """What a shell may offer next, a line each; whatever goes wrong offers nothing."""
+    from tui.cli.completion import candidates
+
+    try:
+        for one in candidates(words, environ):
+            output.line(one)
+    except Exception:  # noqa: BLE001 - somebody is typing: no word of ours helps
+        return ExitCode.FAILED
+    return ExitCode.OK
+
+
 def bug(error: Exception, environ: Mapping[str, str]) -> CommandError:
     """What is said of an error that nobody foresaw. With SHOAL_DEBUG set its traceback is shown."""
     if environ.get("SHOAL_DEBUG"):
@@ -62,7 +79,7 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], output: Output) -> int
         if line.wants_help:
             return _verb_help(line.command, line.path, output)
         _refuse_both(line)
-        settings = load(environ, host=line.host, port=line.port, ca_file=line.ca_file)
+        settings = load(environ, host=line.host, port=line.port, ca_file=line.ca_file, profile=line.profile)
         context = Context(settings, output, wants_json=line.wants_json)
         return _invoke(line.command, line.path, line.args, context)
     except SettingsError as error:

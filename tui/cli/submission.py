@@ -1,6 +1,6 @@
 """From plain data to a job that runs: checked here first, then submitted, then waited for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +10,7 @@ from orchestrator.contract.decode import decode_job
 from orchestrator.contract.job import Job
 from orchestrator.contract.units import duration
 from tui.cli.context import Context
-from tui.cli.diagnostics import CommandError, ExitCode, Finding, UsageError, tell_interrupted, warn
+from tui.cli.diagnostics import CommandError, ExitCode, Finding, UsageError, note, tell_interrupted, warn
 from tui.cli.options import flag, together
 from tui.cli.output import Output
 
@@ -65,7 +65,7 @@ run_options = together(
     flag("--node-details", help="Say at the end what each node did."),
     flag("-f", "--follow", help="Follow the logs instead of the partitions."),
     flag("--group-events", help="As Bacalhau's: partitions are always shown grouped."),
-    flag("--dry-run", help="Print the job as it would be sent; nothing is sent."),
+    flag("--dry-run", help="Show what would change in the job of that name, or the job as it would be sent."),
     flag("--hide-warnings", help="Say nothing of warnings."),
     flag("--force", help="Submit a known job though nothing of it changed."),
 )
@@ -92,18 +92,44 @@ def checked(raw: object, line_of: Callable[[str], int | None] | None = None, *, 
     return decoded.job
 
 
-def submit(context: Context, job: Job, options: RunOptions) -> int:
-    """Submit a checked job and, unless told otherwise, wait for its end; returns the exit code."""
+def submit(context: Context, job: Job, options: RunOptions, *, has_diff: bool = False) -> int:
+    """Submit a checked job and, unless told otherwise, wait for its end; returns the exit code.
+
+    A dry run shows, with `has_diff`, what would change in the job of that name, else the job as it would be sent.
+    """
     if options.dry_run:
-        if context.wants_json:
-            context.output.json({"Job": _sent(job)})
-        else:
-            context.output.yaml(_sent(job))
+        if not (has_diff and job.name and context.run(_compare(context, job))):
+            _show(context, job)
         return ExitCode.OK
     if options.follow and not options.wait:
         message = "--follow and --wait=false together: use one of them"
         raise UsageError(message)
     return context.run(_submit(context, job, options))
+
+
+async def _compare(context: Context, job: Job) -> bool:
+    """Show what would change; whether there is such a job to be compared with."""
+    from orchestrator.client import ClientError
+    from tui.cli.commands.job_versions import tell_diff
+
+    try:
+        async with context.client() as client:
+            answer = await client.diff(job)
+    except ClientError as error:
+        note(f"{error.message}: the job as it would be sent")
+        return False
+    if context.wants_json:
+        context.output.json(answer)
+    else:
+        tell_diff(context, answer.diff)
+    return True
+
+
+def _show(context: Context, job: Job) -> None:
+    if context.wants_json:
+        context.output.json({"Job": _sent(job)})
+    else:
+        context.output.yaml(_sent(job))
 
 
 def _sent(job: Job) -> dict[str, Any]:
@@ -115,35 +141,36 @@ def _sent(job: Job) -> dict[str, Any]:
 async def _submit(context: Context, job: Job, options: RunOptions) -> int:
     async with context.client() as client:
         answer = await client.submit(job, force=options.force)
-        if context.wants_json:
-            context.output.json({"JobID": answer.job_id, "Warnings": answer.warnings or ()})
-        else:
-            for warning in () if options.hide_warnings else answer.warnings or ():
-                warn(warning)
-        if not options.wait:
-            if not context.wants_json:
-                context.output.line(answer.job_id)
-            return ExitCode.OK
-        if options.id_only and not context.wants_json:
-            context.output.line(answer.job_id)
-        elif not context.wants_json:
-            context.output.line(f"Job successfully submitted. Job ID: {answer.job_id}")
-        from tui.cli.waiting import tell_nodes, wait_for
+        return await wait_for_submitted(context, client, answer.job_id, answer.warnings or (), options)
 
-        progress = _stderr() if options.id_only else None
-        if options.follow:
-            await _follow_logs(context, client, answer.job_id)
-        code = await wait_for(
-            context,
-            client,
-            answer.job_id,
-            patience=options.wait_timeout_secs,
-            progress=progress,
-            is_quiet=options.follow,
-        )
-        if options.node_details and not context.wants_json:
-            await tell_nodes(client, answer.job_id, progress or context.output)
-        return code
+
+async def wait_for_submitted(
+    context: Context, client: "OrchestratorClient", job_id: str, warnings: Sequence[str], options: RunOptions
+) -> int:
+    """Tell that a job was taken in and, unless told otherwise, wait for its end; returns the exit code."""
+    if context.wants_json:
+        context.output.json({"JobID": job_id, "Warnings": warnings})
+    else:
+        for warning in () if options.hide_warnings else warnings:
+            warn(warning)
+    if not options.wait:
+        if not context.wants_json:
+            context.output.line(job_id)
+        return ExitCode.OK
+    if options.id_only and not context.wants_json:
+        context.output.line(job_id)
+    elif not context.wants_json:
+        context.output.line(f"Job successfully submitted. Job ID: {job_id}")
+    from tui.cli.waiting import tell_nodes, wait_for
+
+    progress = _stderr() if options.id_only else None
+    if options.follow:
+        await _follow_logs(context, client, job_id)
+    patience = options.wait_timeout_secs
+    code = await wait_for(context, client, job_id, patience=patience, progress=progress, is_quiet=options.follow)
+    if options.node_details and not context.wants_json:
+        await tell_nodes(client, job_id, progress or context.output)
+    return code
 
 
 async def _follow_logs(context: Context, client: "OrchestratorClient", job: str) -> None:

@@ -1,4 +1,4 @@
-"""`agent alive`, `agent version`, `agent node` and `version`: the orchestrator itself."""
+"""`agent alive`, `version`, `node`, `config`, `auth info` and `version`: the orchestrator itself."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ import click
 from tui.cli.context import Context
 from tui.cli.diagnostics import ExitCode, warn
 from tui.cli.listing import show_object
-from tui.cli.options import flag, object_options, table_options
+from tui.cli.options import flag, object_options, output_option, table_options
+from tui.cli.printable import printable
 
 
 @click.command()
@@ -37,8 +38,6 @@ async def _version(context: Context, output: str | None, *, pretty: bool) -> Non
     async with context.client() as client:
         build = await client.version()
     if not show_object(context, build, output, pretty=pretty):
-        from tui.cli.printable import printable
-
         context.output.line(printable(f"Shoal {build.git_version}"))
         context.output.line(printable(f"BuildDate {build.build_date}"))
         context.output.line(printable(f"GitCommit {build.git_commit}"))
@@ -57,6 +56,44 @@ async def _node(context: Context, output: str | None, *, pretty: bool) -> None:
         answer = await client.agent_node()
     if not show_object(context, answer, output, pretty=pretty):
         context.output.yaml(answer)
+
+
+@click.command()
+@object_options
+@click.pass_obj
+def config(context: Context, /, output: str | None, *, pretty: bool) -> None:
+    """Show the orchestrator's configuration, by Bacalhau's names."""
+    context.run(_config(context, output, pretty=pretty))
+
+
+async def _config(context: Context, output: str | None, *, pretty: bool) -> None:
+    async with context.client() as client:
+        answer = await client.agent_config()
+    if not show_object(context, answer, output, pretty=pretty):
+        context.output.yaml(answer)
+
+
+@click.command()
+@output_option
+@click.pass_obj
+def auth_info(context: Context, /, output: str | None) -> None:
+    """Show which orchestrator is asked, and as whom."""
+    context.run(_auth_info(context, output))
+
+
+async def _auth_info(context: Context, output: str | None) -> None:
+    async with context.client() as client:
+        sign_in = await client.sign_in()
+    url, has_key = context.settings.url, bool(context.settings.token)
+    if show_object(context, {"URL": url, "APIKey": has_key, "SSO": sign_in}, output, pretty=False):
+        return
+    provider = str(sign_in.get("ProviderName") or sign_in.get("ProviderID") or "")
+    for line in (
+        f"Target environment: {url}",
+        f"API Key: {'Set' if has_key else 'Not Set'}",
+        f"Server signs in by {provider}" if provider else "Server does not support SSO login",
+    ):
+        context.output.line(printable(line))
 
 
 @click.command()

@@ -1,23 +1,18 @@
 """`job run` and `job validate`: a job file, checked here before anything is sent."""
 
-import os
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import click
 
 from tui.cli.context import Context
-from tui.cli.diagnostics import CommandError, ExitCode, Finding, UsageError, note
+from tui.cli.diagnostics import CommandError, ExitCode, Finding, note
 from tui.cli.options import flag
 from tui.cli.submission import INVALID, RunOptions, checked, run_options, submit
+from tui.cli.template import filled, variables_of
 from tui.jobfile import JobFileError, read_job_file
-
-VARIABLE = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
-NAME = re.compile(r"\.([A-Za-z_]\w*)", re.ASCII)
 
 
 @click.command()
@@ -42,9 +37,8 @@ def run(
 
     Exit code: 0 completed, 1 not, 2 the file is not valid (nothing is sent), 124 waiting timed out, 130 interrupted.
     """
-    variables = {} if no_template else _variables(template_vars, template_envs)
-    job = read_checked(file, variables)
-    return submit(context, job, RunOptions(**options))
+    variables = None if no_template else variables_of(template_vars, template_envs)
+    return submit(context, read_checked(file, variables), RunOptions(**options), has_diff=True)
 
 
 @click.command()
@@ -60,17 +54,20 @@ def validate(context: Context, /, file: str | None) -> int:
     return ExitCode.OK
 
 
-def read_checked(file: str | None, variables: Mapping[str, str] = MappingProxyType({})) -> Any:
-    """The checked job of a file. Raises CommandError (2) with every problem, its path and line."""
+def read_checked(file: str | None, variables: Mapping[str, str] | None = None) -> Any:
+    """The checked job of a file (`-` or none: stdin); variables are put in first, None = it is no template.
+
+    Raises CommandError (2) with every problem, its path and line.
+    """
     try:
-        if file and file != "-" and not variables:
+        if file and file != "-" and variables is None:
             read = read_job_file(Path(file))
         elif file and file != "-":
-            read = read_job_file(_filled(_text(Path(file)), variables), Path(file).parent)
+            read = read_job_file(filled(_text(Path(file)), variables or {}), Path(file).parent)
         else:
             if sys.stdin.isatty():
                 note("Reading from /dev/stdin; send Ctrl-d to stop.")
-            read = read_job_file(_filled(_stdin(), variables))
+            read = read_job_file(_stdin() if variables is None else filled(_stdin(), variables))
     except JobFileError as error:
         problem = Finding(line=error.line, message=str(error).removeprefix(f"{INVALID}: "))
         raise CommandError(INVALID, ExitCode.USAGE, code="InvalidJob", problems=[problem]) from error
@@ -94,42 +91,3 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         message = f"{path} is no UTF-8 text (byte {error.start})"
         raise JobFileError(message) from error
-
-
-def _variables(pairs: tuple[str, ...], patterns: tuple[str, ...]) -> dict[str, str]:
-    """Template variables by name; explicit ones win over the environment's."""
-    found: dict[str, str] = {}
-    for pattern in ",".join(patterns).split(",") if patterns else ():
-        try:
-            matches = re.compile("^" + pattern.replace(".*", "*").replace("*", ".*") + "$").match
-        except re.error as error:
-            message = f"--template-envs: found {pattern!r} ({error}), allowed: a regular expression"
-            raise UsageError(message) from error
-        found |= {name: value for name, value in os.environ.items() if matches(name)}
-    for pair in pairs:
-        for part in pair.split(","):
-            name, sign, value = part.partition("=")
-            if not sign or not name:
-                message = f"--template-vars: found {part!r}, allowed: name=value"
-                raise UsageError(message)
-            found[name] = value
-    return found
-
-
-def _filled(text: str, variables: Mapping[str, str]) -> str:
-    """The text with `{{.name}}` replaced, when there are variables at all."""
-    if not variables:
-        return text
-
-    def value(match: re.Match[str]) -> str:
-        name = NAME.fullmatch(match[1])
-        line = text.count("\n", 0, match.start()) + 1
-        if name is None:
-            message = f"failed to execute template: found {match[0]!r}, allowed: {{{{.name}}}} (or --no-template)"
-            raise JobFileError(message, line)
-        if name[1] not in variables:
-            message = f"failed to execute template: no value for {name[1]!r}: give one with -V {name[1]}=..."
-            raise JobFileError(message, line)
-        return variables[name[1]]
-
-    return VARIABLE.sub(value, text)

@@ -1,4 +1,4 @@
-"""`node list` and `node describe`."""
+"""`node list`, `describe`, and what operators do to nodes: `approve`, `reject`, `delete`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -110,3 +110,33 @@ async def _describe(context: Context, node: str, output: str | None, *, pretty: 
         found = await client.node(node)
     if not show_object(context, found, output, pretty=pretty):
         context.output.yaml(found)
+
+
+def _action(word: str, summary: str) -> click.Command:
+    """The verb that asks for one action on a node."""
+
+    @click.command(name=word, help=summary)
+    @click.argument("node", metavar="NODE")
+    @click.option("-m", "--message", default="", help="Why.")
+    @click.pass_obj
+    def act(context: Context, /, node: str, message: str) -> None:
+        context.run(_act(context, word, node, message))
+
+    return act
+
+
+async def _act(context: Context, word: str, node: str, reason: str) -> None:
+    if not node:
+        message = "NODE is empty: give the id of a node"
+        raise UsageError(message)
+    async with context.client() as client:
+        answer = await client.change_node(node, word, reason=reason)
+    if context.wants_json:
+        context.output.json(answer)
+    else:
+        context.output.line("Ok")
+
+
+approve = _action("approve", "Let a node take part that waits for it, or was rejected.")
+reject = _action("reject", "Shut a node out: it stops its work, which is run elsewhere.")
+delete = _action("delete", "Forget a node; started again it joins like a new one.")

@@ -1,5 +1,6 @@
-"""`docker run` and `process run`: a job from flags, as Bacalhau's `docker run`."""
+"""`docker run`, `process run` and `wasm run`: a job from flags, as Bacalhau's `docker run`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -7,7 +8,7 @@ import click
 from orchestrator.contract.selectors import LabelSelector
 from tui.cli.context import Context
 from tui.cli.diagnostics import UsageError
-from tui.cli.locations import input_source, publisher, result_path
+from tui.cli.locations import input_source, module_input, publisher, result_path
 from tui.cli.options import together
 from tui.cli.submission import RunOptions, checked, run_options, submit
 
@@ -35,6 +36,8 @@ job_options = together(
     click.option("-w", "--workdir", default="", help="Working directory of the program."),
     run_options,
 )  # fmt: skip
+MODULE = "main.wasm"
+"""Where the module is, as Bacalhau's `wasm run` has it."""
 RUN_FIELDS = RunOptions.__struct_fields__
 
 
@@ -63,6 +66,37 @@ def docker_run(
 
 
 @click.command()
+@click.argument("module")
+@click.argument("words", nargs=-1)
+@job_options
+@click.option("--entry-point", default="_start", metavar="NAME", help="The exported function that is called.")
+@click.option("-I", "--import-modules", multiple=True, metavar="FILE", help="Further modules that it needs.")
+@click.pass_obj
+def wasm_run(
+    context: Context,
+    /,
+    module: str,
+    words: tuple[str, ...],
+    entry_point: str,
+    import_modules: tuple[str, ...],
+    **given: Any,
+) -> int:
+    """Run a WASM module (WASI preview 1) in --count partitions, and wait for the end of all.
+
+    The module is a file here, which is sent with the job, or a URI as --input takes it.
+    """
+    imports = [f"import-{at}.wasm" for at in range(len(import_modules))]
+    params = {
+        "EntryModule": MODULE,
+        "Entrypoint": entry_point,
+        "Parameters": list(words),
+        "ImportModules": imports,
+    }
+    modules = dict(zip([MODULE, *imports], [module, *import_modules], strict=True))
+    return _run(context, "wasm", params, given, [module_input(uri, target) for target, uri in modules.items()])
+
+
+@click.command()
 @click.argument("words", nargs=-1, required=True)
 @job_options
 @click.pass_obj
@@ -75,8 +109,17 @@ def process_run(context: Context, /, words: tuple[str, ...], **given: Any) -> in
     return _run(context, "process", params, given)
 
 
-def _run(context: Context, engine: str, params: dict[str, Any], given: dict[str, Any]) -> int:
-    job = checked(_job(engine, {key: value for key, value in params.items() if value}, given))
+def _run(
+    context: Context,
+    engine: str,
+    params: dict[str, Any],
+    given: dict[str, Any],
+    modules: Sequence[dict[str, Any]] = (),
+) -> int:
+    plain = _job(engine, {key: value for key, value in params.items() if value}, given)
+    if modules:
+        plain["Tasks"][0]["InputSources"] = [*modules, *plain["Tasks"][0].get("InputSources", ())]
+    job = checked(plain)
     return submit(context, job, RunOptions(**{name: given[name] for name in RUN_FIELDS}))
 
 
