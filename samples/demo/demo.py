@@ -181,18 +181,18 @@ def shown(arg: str | Path) -> str:
 
 async def lose_a_node(cluster: Cluster, job: str) -> None:
     """Kill an agent with -9 while it has work; when its lease is over, start it again."""
-    await wait_until(lambda: len(cluster.running_on(job, LOST)) == 2, 15, f"two partitions run on {LOST}")
+    await wait_until(lambda: len(cluster.running_on(job, LOST)) == 2, 60, f"two partitions run on {LOST}")
     executions = cluster.running_on(job, LOST)
     cluster.processes[LOST].kill()
     cluster.processes[LOST].wait()
     say(f"kill -9 of node {LOST}: its two partitions run on, but nobody hears of them; its lease ends within 5 s")
-    await wait_until(lambda: LOST not in cluster.connected(), 15, f"the lease of {LOST} is over")
+    await wait_until(lambda: LOST not in cluster.connected(), 60, f"the lease of {LOST} is over")
     say(
         f"{LOST} is lost, its partitions go to whoever has room; programs that it left: {len(cluster.alive(executions))}"
     )
     cluster.node(LOST)
-    await wait_until(lambda: LOST in cluster.connected(), 15, f"{LOST} is back")
-    await wait_until(lambda: not cluster.alive(executions), 15, f"{LOST} removed what it had left")
+    await wait_until(lambda: LOST in cluster.connected(), 60, f"{LOST} is back")
+    await wait_until(lambda: not cluster.alive(executions), 60, f"{LOST} removed what it had left")
     say(f"{LOST} was started again and removed them; it takes part as before")
 
 

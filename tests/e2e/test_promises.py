@@ -136,8 +136,8 @@ def test_results_of_every_partition_lie_side_by_side(shared: Cluster) -> None:
 )
 def test_why_something_waits_gets_an_answer(shared: Cluster, fields: dict[str, Any], needle: str) -> None:
     name = f"waits-{'-'.join(fields)}-{needle}"
-    job_id = shared.submit(shell_job(name, "true", count=2, Timeouts={"QueueTimeout": 3}, **fields))
-    told = wait_until(lambda: shared.get(f"{JOBS}/{job_id}/explain")["Items"], 3, "the reasons are there")
+    job_id = shared.submit(shell_job(name, "true", count=2, Timeouts={"QueueTimeout": 10}, **fields))
+    told = wait_until(lambda: shared.get(f"{JOBS}/{job_id}/explain")["Items"], 20, "the reasons are there")
     assert sum(item["Count"] for item in told) == 2
     assert {node["NodeID"] for item in told for node in item["Nodes"]} == set(shared.nodes)
     assert all(needle in node["Reason"] for item in told for node in item["Nodes"]), told
