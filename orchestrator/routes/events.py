@@ -1,6 +1,7 @@
 """What happened in the cluster: to jobs, executions and nodes, in one order."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -9,7 +10,7 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 
 from orchestrator.contract.history import Level
-from orchestrator.contract.ids import JobId, NodeId
+from orchestrator.contract.ids import ExecutionId, JobId, NodeId
 from orchestrator.contract.overview import ClusterEvent, ClusterEvents
 from orchestrator.core.model import Happening
 from orchestrator.errors import InvalidRequestError
@@ -51,7 +52,8 @@ async def list_events(request: HttpRequest, backend: NamedDependency[Backend]) -
                     await rung.wait()
     except TimeoutError:
         pass
-    items = tuple(event_of(backend, line) for line in lines)
+    nodes = await nodes_of(backend, lines)
+    items = tuple(event_of(backend, line, nodes.get(line.execution_id, "")) for line in lines)
     return await answer(request, ClusterEvents(cursor=cursor_of(lines, asked.after), items=items))
 
 
@@ -78,13 +80,17 @@ def place_of(cursor: str) -> tuple[int, str, int]:
     return int(time), job_id, int(seq)
 
 
-def event_of(backend: Backend, line: Happening) -> ClusterEvent:
-    """A line of history as an event."""
+async def nodes_of(backend: Backend, lines: Sequence[Happening]) -> dict[ExecutionId, NodeId]:
+    """The nodes of the executions that lines are about."""
+    ids = {line.execution_id for line in lines if line.execution_id}
+    live = backend.reactor.cluster.executions
+    ended = await backend.reactor.store.executions_by_id(sorted(ids - live.keys()))
+    return {one.id: one.node_id for one in (*ended, *(live[key] for key in ids if key in live))}
+
+
+def event_of(backend: Backend, line: Happening, node: str) -> ClusterEvent:
+    """A line of history as an event; `node` is that of its execution."""
     entry = backend.reactor.cluster.jobs.get(line.job_id)
-    node = line.details.get("NodeID", "")
-    if line.execution_id and not node:
-        execution = backend.reactor.cluster.executions.get(line.execution_id)
-        node = execution.node_id if execution else ""
     return ClusterEvent(
         time=rfc3339(line.time),
         type=line.level,
@@ -95,6 +101,6 @@ def event_of(backend: Backend, line: Happening) -> ClusterEvent:
         job_version=line.job_version,
         execution_id=line.execution_id,
         partition=line.index if line.level is Level.EXECUTION and line.index >= 0 else None,
-        node_id=NodeId(node),
+        node_id=NodeId(node or line.details.get("NodeID", "")),
         details=line.details,
     )

@@ -121,7 +121,8 @@ async def test_events_are_of_jobs_executions_and_nodes_in_one_order(api: Api) ->
     assert ("ExecutionLevel", "boom") in told
     assert [one["Time"] for one in page["Items"]] == sorted(one["Time"] for one in page["Items"])
     failed = next(one for one in page["Items"] if one["Message"] == "boom")
-    assert (failed["JobName"], failed["Partition"], failed["Details"]["ExitCode"]) == ("golden", 0, "3")
+    assert (failed["JobName"], failed["Partition"], failed["NodeID"]) == ("golden", 0, "n1")
+    assert failed["Details"]["ExitCode"] == "3"
     assert page["Items"][0]["NodeID"] == "n1"
     begun = (await api.get(EVENTS, limit=2))["Items"]
     assert begun == page["Items"][-2:]
