@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -9,9 +10,10 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
 from textual.app import App, SystemCommand
 from textual.command import CommandPalette
-from textual.events import Key
+from textual.events import CursorPosition, Key
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker
@@ -21,6 +23,7 @@ from tui import commands, keymap
 from tui.bindings import bindings
 from tui.messages import LinkChanged, OverviewChanged
 from tui.model.link import Link, LinkState
+from tui.model.terminal import RoundTrip
 from tui.options import Options
 from tui.overview import Overview
 from tui.places import Focus, is_open_to, make
@@ -36,6 +39,8 @@ UNREACHABLE = 5
 REFRESH = 2.0
 """Seconds between two looks at the cluster, where it does not tell by itself what changes."""
 LONGEST_PAUSE = 10.0
+WIDE_BLOCK = 2
+"""Where the cursor stands after a block that took two cells, as in terminals set up for Chinese, Japanese or Korean."""
 MOST_CLIPBOARD = 100_000
 """Bytes that a terminal takes; more is written to a file."""
 
@@ -62,6 +67,8 @@ class ShoalApp(App[int], inherit_bindings=False):
         )
         self.link = Link()
         self.overview = Overview()
+        self.terminal = RoundTrip()
+        self._is_measured = False
         self.is_paused = False
         self.mark: Focus | None = None
         """The attempt that others are compared with."""
@@ -85,12 +92,36 @@ class ShoalApp(App[int], inherit_bindings=False):
 
     def pace(self) -> float:
         """Seconds that must lie between two paintings: more when painting is dear, or nobody looks."""
-        slow = 4.0 if self._cost > 0.040 else self.options.fps
+        slow = self.terminal.rate(4.0 if self._cost > 0.040 else self.options.fps, self.monotonic())
         return 0.9 / (min(2.0, slow) if not self.app_focus else slow)
 
     def spent(self, seconds: float) -> None:
-        """What the last painting cost."""
+        """What the last painting cost. A slow terminal is asked to tell when it has got there."""
         self._cost = 0.8 * self._cost + 0.2 * seconds
+        if self.terminal.text(self.monotonic()):
+            self._ask_terminal()
+
+    def is_terminal_busy(self) -> bool:
+        """Whether the terminal has not shown yet what was painted before: nothing more for now, but what keys cause."""
+        return self.terminal.is_busy(self.monotonic())
+
+    def _ask_terminal(self, before: str = "", after: str = "") -> None:
+        if self._driver is None or self.is_headless or self.is_web:
+            return
+        if self.terminal.ask(self.monotonic()):
+            self._driver.write(f"{before}\x1b[6n{after}")
+
+    def on_cursor_position(self, event: CursorPosition) -> None:
+        """The terminal answers; the first time it also tells whether it draws a block in one cell."""
+        self.terminal.answered(self.monotonic())
+        if not self._is_measured:
+            self._is_measured = True
+            if event.x == WIDE_BLOCK and not self.options.is_ascii:
+                self.options = replace(self.options, is_ascii=True)
+                self._palette = None
+                self.set_class(True, "-ascii")  # noqa: FBT003 - Textual's positional
+                self.refresh_css(animate=False)
+                self.screen.refresh(layout=True)
 
     @property
     def palette(self) -> Palette:
@@ -120,6 +151,8 @@ class ShoalApp(App[int], inherit_bindings=False):
 
     async def on_mount(self) -> None:
         """Read the keymap, begin to follow the cluster, open the job that was asked for."""
+        self._ask_terminal("\x1b7\x1b[1;1H█", "\x1b[1;1H  \x1b8")
+        self.set_interval(1.0, self._ask_terminal)
         self.set_keymap(self._read_keymap())
         self.reconnect()
         if self.options.job:
@@ -225,7 +258,13 @@ class ShoalApp(App[int], inherit_bindings=False):
         self.tell(f"{what} sent to terminal (OSC 52), {size} bytes")
 
     def write_file(self, name: str, content: bytes) -> Path:
-        """Write a file into the working directory, under a name that is free. Raises OSError."""
+        """Write a file into the working directory, under a name that is free. Raises OSError.
+
+        In a browser it is a download: nothing is written here.
+        """
+        if self.is_web:
+            self.deliver_binary(io.BytesIO(content), save_filename=name)
+            return Path(name)
         base = Path.cwd() / name
         path, number = base, 1
         while path.exists():

@@ -63,7 +63,7 @@ class JobsPage(Page, inherit_bindings=False):
         self._filter_text = ""
         self.rows: list[JobLine] = []
         self._last_key = 0.0
-        self._is_told = False
+        self._has_news = False
 
     def content(self) -> ComposeResult:
         """Filter and order, the list, the map of the job under the cursor."""
@@ -103,7 +103,7 @@ class JobsPage(Page, inherit_bindings=False):
     def on_overview_changed(self, message: OverviewChanged) -> None:
         """Newer lines; in a new order only when nobody is working here."""
         super().on_overview_changed(message)
-        self.sort_rows(is_forced=time.monotonic() - self._last_key > QUIET or not self.rows)
+        self._has_news = True
 
     def sort_rows(self, *, is_forced: bool = True) -> None:
         """Take in the lines of the overview."""
@@ -117,7 +117,6 @@ class JobsPage(Page, inherit_bindings=False):
         table.show(len(self.rows), self.cells)
         if here is not None and here.id in shown:
             table.point(next(at for at, line in enumerate(self.rows) if line.id == here.id))
-        self._is_told = True
         self.paint()
         self.refresh_bindings()
 
@@ -148,6 +147,10 @@ class JobsPage(Page, inherit_bindings=False):
     def paint(self) -> None:
         """The lines around the list."""
         app = self.shoal
+        if self._has_news:
+            self._has_news = False
+            self.sort_rows(is_forced=time.monotonic() - self._last_key > QUIET or not self.rows)
+            return
         welcome = self._welcome()
         self.set_class(bool(welcome), "-empty")
         if welcome:

@@ -78,7 +78,7 @@ class Page(Screen[None], inherit_bindings=False):
         if self.shoal.is_paused or self not in self.app.screen_stack or not self._is_seen():
             return
         now = time.monotonic()
-        if now - self._painted < self.shoal.pace():
+        if now - self._painted < self.shoal.pace() or self.shoal.is_terminal_busy():
             return
         self._painted = now
         self.paint()
@@ -95,6 +95,8 @@ class Page(Screen[None], inherit_bindings=False):
             return
         app = self.shoal
         flags = [*(["ro"] if app.options.read_only else []), *(["paused"] if app.is_paused else [])]
+        if term := app.terminal.text(app.monotonic()):
+            flags.append(term)
         if app.mark:
             flags.append(f"A={app.mark.partition}.{app.mark.attempt}")
         self.query_one(HeaderLine).tell(

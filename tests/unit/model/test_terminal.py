@@ -1,0 +1,47 @@
+"""Pictures wait for a slow terminal, and for no terminal that does not answer."""
+
+from tui.model.terminal import RoundTrip
+
+
+def after(seconds: float) -> RoundTrip:
+    trip = RoundTrip()
+    assert trip.ask(0.0)
+    trip.answered(seconds)
+    return trip
+
+
+def test_it_is_never_asked_twice_at_once() -> None:
+    trip = after(0.01)
+    assert trip.ask(1.0)
+    assert not trip.ask(2.0)
+    assert trip.is_busy(20.0)
+    trip.answered(20.5)
+    assert not trip.is_busy(20.5)
+    assert trip.ask(21.0)
+
+
+def test_a_terminal_that_never_answers_is_not_waited_for() -> None:
+    trip = RoundTrip()
+    trip.ask(0.0)
+    assert trip.is_busy(1.0)
+    assert not trip.is_busy(3.5)
+    assert trip.text(100.0) == ""
+    assert trip.rate(10, 100.0) == 10
+
+
+def test_an_answer_that_nobody_asked_for_tells_nothing() -> None:
+    trip = RoundTrip()
+    trip.answered(5.0)
+    assert trip.seconds(5.0) == 0
+
+
+def test_the_slower_it_is_the_fewer_pictures_but_one_a_second() -> None:
+    assert [after(seconds).rate(10, 0) for seconds in (0.1, 0.24, 0.5, 2.0)] == [10, 5, 2.5, 1]
+    assert after(9).rate(0.2, 0) == 0.2
+
+
+def test_what_is_on_the_way_counts_before_it_is_answered() -> None:
+    trip = after(0.01)
+    trip.ask(1.0)
+    assert trip.text(1.05) == ""
+    assert trip.text(1.24) == "term 240 ms"
