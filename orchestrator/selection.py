@@ -76,7 +76,6 @@ class Known(msgspec.Struct, kw_only=True):
         return self.failure.message if self.failure else ""
 
 
-
 def parse(text: str) -> Selection:
     """A selection; `all` and empty text take every partition. Raises InvalidRequestError that names the piece."""
     try:

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -18,7 +19,7 @@ from tests.helpers.fake_api import JOB_ID, JOBS, FakeApi, archive_of, job_of
 RECORDED = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "contract" / "golden" / "http"
 
 
-def client_of(api: FakeApi, **options: str) -> OrchestratorClient:
+def client_of(api: FakeApi, **options: Any) -> OrchestratorClient:
     return OrchestratorClient("http://127.0.0.1:1234", transport=httpx.MockTransport(api), **options)
 
 

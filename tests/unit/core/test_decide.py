@@ -1,5 +1,7 @@
 """Commands: submit, update, stop, retry - what each writes, and what it costs."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -21,7 +23,7 @@ def a_world(cpu: float = 2) -> tuple[World, SimNode]:
     return world, node
 
 
-def retry(world: World, job_id: JobId, *partitions: range, **fields: bool) -> Acted:
+def retry(world: World, job_id: JobId, *partitions: range, **fields: Any) -> Acted:
     (reply,) = world.do(RetryPartitions(job_id=job_id, partitions=partitions or ALL, **fields))
     assert isinstance(reply, Acted)
     return reply

@@ -59,7 +59,7 @@ def test_counts_lose_their_words_before_their_numbers() -> None:
 @pytest.mark.parametrize("width", [0, 1, 3, 12])
 def test_cells_of_a_table_have_exactly_their_width(width: int) -> None:
     for cell in ("日本語日本語", [("ab", "x"), ("[/y]\x1b", "y")], lambda room: [("━" * room, "z")]):
-        assert width_of(fitted(cell, width)) == width  # type: ignore[arg-type]
+        assert width_of(fitted(cell, width)) == width
 
 
 def test_a_link_is_stale_after_silence_and_says_how_long_it_was_away() -> None:
