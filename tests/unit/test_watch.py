@@ -2,10 +2,12 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.watch import SPARE, Bells, ChangeLog
+from orchestrator import watch
+from orchestrator.watch import SPARE, Bells, ChangeLog, Latest
 
 
 def test_a_ring_wakes_those_who_listen_to_that_key_and_nobody_else() -> None:
@@ -91,3 +93,28 @@ def test_a_log_answers_all_or_says_that_it_does_not_know(
     assert known == expected if asked >= log.floor else known is None
     held = sum(len(indices) + 1 for at, indices in naive if at > log.floor)
     assert held <= max(0, 2 * size + SPARE)
+
+
+def test_one_listener_may_wait_for_several_bells() -> None:
+    bells = Bells()
+    with bells.listen("a", "b") as rung:
+        for key in ("a", "b"):
+            rung.clear()
+            bells.ring(key)
+            assert rung.is_set()
+    assert bells._listeners == {}
+
+
+def test_the_jobs_that_changed_since_a_commit_are_known_latest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "MOST_LATEST", 2)
+    latest = Latest(10)
+    assert latest.since(9) is None
+    assert latest.since(10) == []
+    latest.note("a", 11)
+    latest.note("b", 12)
+    latest.note("a", 13)
+    assert latest.since(10) == ["a", "b"]
+    assert latest.since(12) == ["a"]
+    latest.note("c", 14)
+    assert latest.since(11) is None  # of b it is not known any more that it changed in 12
+    assert latest.since(12) == ["c", "a"]
