@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from orchestrator import client_fold
 from orchestrator.client_http import ClientError, Connection, Query, UnreachableError, refusal, unreachable
 from orchestrator.contract.api import (
     DiffResponse,
@@ -23,6 +24,7 @@ from orchestrator.contract.api import (
     ResultList,
     StopJobResponse,
 )
+from orchestrator.contract.execution import Execution
 from orchestrator.contract.job import Job, ResourcesConfig
 from orchestrator.contract.node import BuildVersion, NodeInfo, NodeState
 from orchestrator.contract.overview import ClusterEvents, JobChanged, ListedJobs, NodeChanged
@@ -193,17 +195,42 @@ class OrchestratorClient(Connection):
     # Partitions
 
     async def grid(self, job: str, *, fields: str = "") -> Grid:
-        """All partitions of a job, packed; `fields` of `Started,Finished,Failure` are added."""
-        return await self._get(f"{_job(job)}/partitions", Grid, {"fields": fields})
+        """All partitions of a job, packed; `fields` of `Started,Finished,Failure` are added, where the server has partitions."""
+        try:
+            return await self._get(f"{_job(job)}/partitions", Grid, {"fields": fields})
+        except ClientError as error:
+            return client_fold.grid(*await self._folded(job, error))
+
+    async def _folded(self, job: str, error: ClientError) -> tuple[Job, Sequence[Execution]]:
+        """A job and its executions, where a server has no partitions (a Bacalhau); else the error is raised."""
+        if not error.is_missing_route:
+            raise error
+        self.has_partitions = False
+        answer = await self.job(job, include="executions")
+        return answer.job, answer.executions.items if answer.executions else ()
 
     async def rows(self, job: str, select: str, *, limit: int = 0, next_token: str = "") -> Rows:
         """A page of the partitions that a selection takes."""
         query: Query = {"select": select, "limit": limit or None, "next_token": next_token}
-        return await self._get(f"{_job(job)}/partitions", Rows, query)
+        try:
+            return await self._get(f"{_job(job)}/partitions", Rows, query)
+        except ClientError as error:
+            known, executions = await self._folded(job, error)
+            try:
+                return client_fold.rows(known, executions, select)
+            except ValueError as wrong:
+                raise ClientError(str(wrong), status=400, code="BadRequest") from wrong
 
     async def partition(self, job: str, index: int) -> PartitionDetail:
         """One partition with all its attempts."""
-        return await self._get(f"{_job(job)}/partitions/{index}", PartitionDetail)
+        try:
+            return await self._get(f"{_job(job)}/partitions/{index}", PartitionDetail)
+        except ClientError as error:
+            detail = client_fold.detail(*await self._folded(job, error), index)
+            if detail is None:
+                message = f"partition not found: {index} of job {job}"
+                raise ClientError(message, status=404, code="NotFound", component="JobStore") from error
+            return detail
 
     async def failures(self, job: str) -> Failures:
         """Failed partitions, grouped by cause, exit code and message."""

@@ -86,6 +86,8 @@ class Connection:
         """
         self.url = url.rstrip("/")
         self.namespace = namespace
+        self.has_partitions = True
+        """Whether the server has routes for partitions; False once a Bacalhau has answered."""
         self.headers = {"X-Bacalhau-InstanceID": instance_id} if instance_id else {}
         if token:
             self.headers["Authorization"] = f"Bearer {token}"

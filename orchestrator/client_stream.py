@@ -1,5 +1,6 @@
 """What is read from the orchestrator as it comes: a job's watch, logs, archives of results."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,13 +10,16 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 import msgspec
 
+from orchestrator import client_fold
 from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError
 from orchestrator.client_http import Query, refusal, unreachable
 from orchestrator.contract.api import LogFrame, LogFrameValue
 from orchestrator.contract.job import Job
 from orchestrator.contract.overview import ClusterFrame
-from orchestrator.contract.partitions import Frame
+from orchestrator.contract.partitions import Frame, Grid
 
+PERIOD = 1.0
+"""Seconds between two looks at a job of a server that does not tell by itself."""
 SILENCE = 30.0
 """Seconds without even a heartbeat after which a watch counts as broken."""
 NORMAL_END = 1000
@@ -43,7 +47,19 @@ def watch(client: OrchestratorClient, job: str, after: str, *, fields: str = "")
 
     Raises as `frames`.
     """
+    if not client.has_partitions:
+        return polled(client, job)
     return frames(client, f"{JOBS}/{quote(job, safe='')}/watch", {"after": after, "fields": fields}, Frame)
+
+
+async def polled(client: OrchestratorClient, job: str) -> AsyncGenerator[Frame, None]:
+    """The same from a server without a watch: asked every second. Raises ClientError."""
+    before: Grid | None = None
+    while True:
+        now = await client.grid(job)
+        yield client_fold.frame(before, now) or Frame(cursor=now.cursor)
+        before = now
+        await asyncio.sleep(PERIOD)
 
 
 def watch_cluster(client: OrchestratorClient, after: str = "") -> AsyncGenerator[ClusterFrame, None]:

@@ -1,7 +1,11 @@
 """Recordings of a real Bacalhau, and how an answer of ours is compared with what it answered."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "contract" / "golden"
 MISSING = "the recordings of a real Bacalhau are not beside this project"
@@ -57,3 +61,35 @@ def kind(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
     return "number" if isinstance(value, int | float) else type(value).__name__
+
+
+class Recorded:
+    """A Bacalhau that answers as the recorded one did: a transport for our client. Unknown routes and jobs are its 404s."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], tuple[int, bytes]] = {}
+        for path in sorted(GOLDEN.glob("cli/*.json")):
+            for exchange in json.loads(path.read_text())["exchanges"]:
+                if exchange["response"] is not None and "json" in exchange["response"]:
+                    target = f"{exchange['path'].partition('?')[0]}?{included(exchange['path'])}"
+                    self.answers[exchange["method"], target] = (
+                        exchange["status"],
+                        json.dumps(exchange["response"]["json"]).encode(),
+                    )
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.raw_path.decode()
+        found = self.answers.get((request.method, f"{path.partition('?')[0]}?{included(path)}"))
+        if found is None:
+            is_route = re.fullmatch(
+                r"/api/v1/orchestrator/(jobs|nodes)/[^/]+(/(history|executions|versions|results))?", path
+            )
+            component, message = ("JobStore", "job not found: x") if is_route else ("APIServer", "The requested ...")
+            envelope = {"Status": 404, "Message": message, "RequestID": "", "Code": "NotFound", "Component": component}
+            found = 404, json.dumps(envelope).encode()
+        return httpx.Response(found[0], content=found[1], headers={"Content-Type": "application/json"})
+
+
+def included(path: str) -> str:
+    """What of a job a request wants beside it: of a query only that makes another answer."""
+    return "executions" if "include=executions" in path else ""

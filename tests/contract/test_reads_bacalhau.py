@@ -1,0 +1,196 @@
+"""Our client and CLI in front of a real Bacalhau: it answers what was recorded, and has neither partitions nor a watch."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from orchestrator.client import ClientError, NodeAnswer, OrchestratorClient
+from orchestrator.contract.api import (
+    DiffResponse,
+    ErrorEnvelope,
+    ExecutionList,
+    GetJobResponse,
+    HistoryList,
+    JobList,
+    LogFrame,
+    NodeList,
+    PutJobResponse,
+    RerunResponse,
+    ResultList,
+    StopJobResponse,
+)
+from orchestrator.contract.node import BuildVersion, NodeInfo
+from orchestrator.contract.partitions import PartitionState
+from tests.helpers.recorded import GOLDEN, MISSING, Recorded
+from tui.cli.context import Context
+from tui.cli.main import run
+from tui.feed import JobView, Snapshot, follow
+
+if not GOLDEN.is_dir():
+    pytest.skip(MISSING, allow_module_level=True)
+
+JOB = r"/api/v1/orchestrator/jobs/[^/?]+"
+KINDS: tuple[tuple[str, str, Any], ...] = (
+    ("PUT", r"/api/v1/orchestrator/jobs", PutJobResponse),
+    ("PUT", r"/api/v1/orchestrator/jobs/diff", DiffResponse),
+    ("PUT", rf"{JOB}/rerun", RerunResponse),
+    ("DELETE", JOB, StopJobResponse),
+    ("GET", r"/api/v1/orchestrator/jobs", JobList),
+    ("GET", JOB, GetJobResponse),
+    ("GET", rf"{JOB}/history", HistoryList),
+    ("GET", rf"{JOB}/executions", ExecutionList),
+    ("GET", rf"{JOB}/versions", JobList),
+    ("GET", rf"{JOB}/results", ResultList),
+    ("GET", r"/api/v1/orchestrator/nodes", NodeList),
+    ("GET", r"/api/v1/orchestrator/nodes/[^/?]+", NodeAnswer),
+    ("GET", r"/api/v1/agent/version", BuildVersion),
+    ("GET", r"/api/v1/agent/node", NodeInfo),
+)
+"""What each answer is read as."""
+THREE = "j-2e074761-522e-4a5f-81a4-34355e12cc51"
+BAD = "j-4272e52d-3374-49fc-b9a9-3802616dec8f"
+TEN = "j-041df4fd-9d3b-4e6b-8957-144cd48b8205"
+SERVICE = "j-1b3f6256-02bb-430d-9f40-56a284fa1a0a"
+DAEMON = "j-91954dd2-6f20-4134-8c6d-f58981bc85bb"
+QUEUED = "j-a9db3332-d14e-48d2-aca4-f450914dcd1a"
+
+
+def answers() -> Iterator[tuple[str, str, int, Any]]:
+    for folder in ("cli", "sdk"):
+        for path in sorted(GOLDEN.glob(f"{folder}/*.json")):
+            for exchange in json.loads(path.read_text())["exchanges"]:
+                yield f"{path.stem} {exchange['method']}", exchange["path"], exchange["status"], exchange
+    for path in sorted(GOLDEN.glob("http/*.json")):
+        recorded = json.loads(path.read_text())
+        yield f"{path.stem} {recorded['method']}", recorded["path"], recorded["status"], recorded
+
+
+def test_every_recorded_answer_is_understood() -> None:
+    read = 0
+    for name, path, status, exchange in answers():
+        for message in (exchange.get("websocket") or {}).get("messages", ()):
+            msgspec.json.decode(message["text"], type=LogFrame)
+            read += 1
+        content = (exchange["response"] or {}).get("json")
+        if content is None:
+            continue
+        kind = next((kind for method, form, kind in KINDS if name.endswith(f" {method}") and fits(form, path)), None)
+        if status == 401:
+            continue
+        if status != 200:
+            kind = ErrorEnvelope
+        if kind is not None:
+            msgspec.convert(content, kind, str_keys=False)
+            read += 1
+    assert read > 250
+
+
+def fits(form: str, path: str) -> bool:
+    return re.fullmatch(form, path.partition("?")[0]) is not None
+
+
+@pytest.fixture
+def client() -> OrchestratorClient:
+    return OrchestratorClient("http://bacalhau:1234", transport=httpx.MockTransport(Recorded()))
+
+
+async def test_partitions_are_folded_from_executions(client: OrchestratorClient) -> None:
+    async with client:
+        grid = await client.grid(THREE)
+        assert (grid.count, grid.job_state) == (3, "Completed")
+        assert list(grid.states) == [PartitionState.COMPLETED] * 3
+        assert sorted(grid.node_ids) == ["n1", "n2", "n3"]
+        rows = await client.rows(THREE, "1-2 completed")
+        assert [(row.index, row.exit_code, row.attempts) for row in rows.items] == [(1, 0, 1), (2, 0, 1)]
+        detail = await client.partition(THREE, 0)
+        assert [(one.state, one.is_accepted) for one in detail.attempts] == [("completed", True)]
+        with pytest.raises(ClientError, match="partition not found: 9"):
+            await client.partition(THREE, 9)
+        with pytest.raises(ClientError) as refused:
+            await client.rows(THREE, "moon")
+        assert refused.value.status == 400
+
+
+async def test_a_failed_job_shows_its_bad_partition_and_what_was_cancelled(client: OrchestratorClient) -> None:
+    async with client:
+        rows = {row.index: row for row in (await client.rows(BAD, "0-2")).items}
+    assert sorted(row.state for row in rows.values()) == ["failed", "stopped", "stopped"]
+    failed = next(row for row in rows.values() if row.state == "failed")
+    assert failed.attempts == 2
+    assert failed.exit_code is None
+    assert failed.message
+
+
+async def test_what_never_ran_of_a_failed_job_is_stopped(client: OrchestratorClient) -> None:
+    async with client:
+        assert set((await client.grid(TEN)).states) == {PartitionState.STOPPED}
+
+
+@pytest.mark.parametrize(("job", "count"), [(SERVICE, 2), (DAEMON, 3)])
+async def test_state_five_and_new_with_desired_running_are_running(
+    client: OrchestratorClient, job: str, count: int
+) -> None:
+    async with client:
+        grid = await client.grid(job)
+    assert grid.summary.get("Running") == grid.count
+    assert grid.count <= count
+
+
+async def test_an_unknown_job_is_unknown_and_not_an_unknown_route(client: OrchestratorClient) -> None:
+    async with client:
+        with pytest.raises(ClientError) as refused:
+            await client.grid("j-nope")
+    assert (refused.value.status, refused.value.is_missing_route) == (404, False)
+
+
+async def test_a_job_is_followed_by_asking_again(client: OrchestratorClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.client_stream.PERIOD", 0.01)
+    view, seen = JobView(), []
+    async with client, asyncio.timeout(5), aclosing(follow(client, THREE, view)) as events:
+        async for event in events:
+            seen.append(event)
+            if len(seen) == 2:
+                break
+    assert isinstance(seen[0], Snapshot)
+    assert view.is_terminal
+
+
+Shoal = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def shoal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Any) -> Shoal:
+    def connect(context: Context, namespace: str = "") -> OrchestratorClient:
+        transport = httpx.MockTransport(Recorded())
+        return OrchestratorClient(context.settings.url, namespace=namespace, transport=transport)
+
+    monkeypatch.setattr(Context, "client", connect)
+
+    def invoke(*argv: str) -> tuple[int, str]:
+        code = run(argv, {"HOME": str(tmp_path)})
+        return int(code), capfd.readouterr().out
+
+    return invoke
+
+
+def test_the_cli_shows_the_jobs_and_nodes_of_a_bacalhau(shoal: Shoal) -> None:
+    assert shoal("job", "list")[0] == 0
+    code, text = shoal("job", "describe", THREE)
+    assert code == 0
+    assert "Completed" in text
+    assert shoal("job", "partitions", THREE)[0] == 0
+    assert shoal("job", "history", THREE)[0] == 0
+    assert shoal("job", "executions", THREE)[0] == 0
+    assert "n1" in shoal("node", "list")[1]
+    code, text = shoal("job", "wait", THREE)
+    assert code == 0
+    assert shoal("job", "wait", BAD)[0] == 1
+    assert shoal("agent", "config")[0] == 0
+    assert shoal("job", "describe", "j-nope")[0] == 3
