@@ -17,6 +17,7 @@ from orchestrator.contract.job import Job, SpecConfig
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import ExecutionRecord
 from orchestrator.errors import InvalidRequestError, OrchestratorError
+from orchestrator.routes.admission import link_key
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import execution_of, history_of, next_token
 from orchestrator.routes.wire import SLICE, HttpRequest, Listing, answer, query, stream, stream_pages
@@ -174,7 +175,11 @@ async def list_results(request: HttpRequest, job_id: FromPath[str], backend: Nam
         found += await backend.reactor.store.executions_by_id(accepted[begin : begin + SLICE])
     found.sort(key=lambda record: record.index)
     base = f"{base_url(request)}/api/v1/orchestrator/jobs/{entry.id}/results"
-    return await stream(request, (msgspec.json.encode(item) for item in published(found, base)), escapes=False)
+    return await stream(
+        request,
+        (msgspec.json.encode(item) for item in published(found, base, link_key(backend, entry.id))),
+        escapes=False,
+    )
 
 
 def base_url(request: HttpRequest) -> str:
@@ -182,12 +187,13 @@ def base_url(request: HttpRequest) -> str:
     return str(request.base_url).rstrip("/")
 
 
-def published(records: list[ExecutionRecord], base: str) -> Iterator[SpecConfig]:
+def published(records: list[ExecutionRecord], base: str, key: str) -> Iterator[SpecConfig]:
     """Where results are, the archives that we keep by the address that the client knows us by."""
+    shown = f"?key={key}" if key else ""
     for record in records:
         if record.published is None or not record.published.type:
             continue
         if record.published.type == "urlDownload":
-            yield SpecConfig(type="urlDownload", params={"URL": f"{base}/{record.index}.tar.gz"})
+            yield SpecConfig(type="urlDownload", params={"URL": f"{base}/{record.index}.tar.gz{shown}"})
         else:
             yield record.published

@@ -1,5 +1,8 @@
 """Every route times every role: let through, or 401 or 403 by the guard, nothing else. Namespaces. What it costs."""
 
+import asyncio
+import io
+import tarfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,9 +19,11 @@ from websockets.exceptions import InvalidStatus
 
 from orchestrator.app import HANDLERS
 from orchestrator.auth import Role, hash_of
+from orchestrator.contract.ids import JobId
+from orchestrator.contract.job import SpecConfig
 from orchestrator.routes.admission import Admission
 from orchestrator.tokens import Tokens, create, create_join, join, revoke
-from tests.helpers.server import JOBS, Api, orchestrator, plain_job
+from tests.helpers.server import JOBS, Agent, Api, orchestrator, plain_job
 
 JOB = JOBS + "/{job_id:str}"
 ROUTES = {
@@ -183,6 +188,44 @@ async def test_without_tokens_everybody_is_admin(tmp_path: Path) -> None:
         stray = {"Authorization": "Bearer of-the-challenge"}
         assert (await client.get(JOBS, headers=stray)).status_code == 200
         assert (await client.get("/api/v1/auth")).json()["Methods"]
+
+
+async def test_the_address_of_a_result_is_all_that_it_takes_to_fetch_it(
+    http: httpx.AsyncClient, tokens: dict[str, str]
+) -> None:
+    api = Api(str(http.base_url).rstrip("/"))
+    api.http.headers["Authorization"] = f"Bearer {tokens['admin']}"
+    agent = Agent(Api(api.url))
+    agent.api.http.headers["Authorization"] = f"Bearer {NODE_TOKEN}"
+    other = await api.submit("other", count=1)
+    job_id = await api.submit("kept", count=1, Publisher={"Type": "orchestrator"})
+    await agent.sync()
+    await agent.sync()
+    executions = {one.job_id: key for key, one in agent.assigned.items()}
+    content = (await asyncio.to_thread(archive)).getvalue()
+    stored = await agent.put_result(executions[JobId(job_id)], content)
+    assert stored.status_code == 200, stored.text
+    where = stored.json()
+    published = SpecConfig(type=where["Type"], params=where["Params"])
+    agent.assigned = {key: one for key, one in agent.assigned.items() if one.job_id == job_id}
+    agent.end(0, published=published)
+    await agent.sync()
+    (item,) = (await api.until(f"{JOBS}/{job_id}/results", lambda found: found["Items"]))["Items"]
+    url = item["Params"]["URL"]
+    assert (await http.get(url)).content == content
+    assert (await http.get(url.partition("?")[0])).status_code == 401
+    assert (await http.get(url[:-1] + ("0" if url[-1] != "0" else "1"))).status_code == 401
+    assert (await http.get(url.replace(job_id, other))).status_code == 401
+    key = url.partition("?")[2]
+    assert (await http.get(f"{JOBS}/{job_id}?{key}")).status_code == 401
+
+
+def archive() -> io.BytesIO:
+    """A tar.gz of one file."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("partition-0/x"), io.BytesIO())
+    return made
 
 
 async def test_tokens_change_under_a_running_server(http: httpx.AsyncClient, tmp_path: Path) -> None:
