@@ -65,6 +65,7 @@ HANDLERS = [
     versions.diff_job,
     holding.suspend_job,
     holding.resume_job,
+    holding.patch_job,
     listing.list_history,
     listing.list_executions,
     listing.list_results,

@@ -179,6 +179,11 @@ async def test_a_suspended_job_is_not_placed_until_it_is_resumed(api: Api) -> No
     assert (await agent.sync()).assignments == ()
     (item,) = (await api.get(JOBS, include="summary"))["Items"]
     assert (item["Suspended"], item["State"]["Message"]) == (True, "Suspended: maintenance")
+    for body, named in (({"Count": 9}, "Count"), ({"timeouts": {}}, "Timeouts"), ({}, "Suspended"), ({"x": 1}, "x")):
+        refused = await api.ask("PATCH", f"{JOBS}/golden", body)
+        assert (refused.status_code, named in refused.json()["Message"]) == (400, True), refused.text
+    assert (await api.ask("PATCH", f"{JOBS}/golden", {"Suspended": False})).status_code == 200
+    await api.put(f"{JOBS}/golden/suspend", {})
     await api.put(f"{JOBS}/golden/resume", {})
     assert len((await agent.sync()).assignments) == 1
     agent.end(0)
