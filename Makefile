@@ -4,7 +4,7 @@ SHELL := /bin/bash
 ENGINE ?= process
 PYTEST_ARGS ?=
 
-.PHONY: help install demo check test bench soak soak-kills
+.PHONY: help install demo check test bench soak soak-kills fuzz
 
 help:
 	@echo "make install             .venv with .venv/bin/shoal"
@@ -12,6 +12,7 @@ help:
 	@echo "make test                the checks, then every test (as root: installs what they need from Debian)"
 	@echo "make check               ruff, mypy, import contracts"
 	@echo "make bench               benchmarks; QUICK=1 for a short run"
+	@echo "make fuzz FUZZ_SECONDS=20    requests from the OpenAPI document: no 5xx, no answer that it does not allow"
 	@echo "make soak SEEDS=100000   random histories of a simulated cluster; REPLAY=seed plays one again"
 	@echo "make soak-kills          real processes killed every second, two minutes an engine; SEED=n breaks the same again"
 
@@ -40,6 +41,10 @@ test: check
 bench: .venv/installed-dev
 	-@bash tests/tools/packages.sh parallel gcc libc6-dev # without GNU parallel it says so
 	.venv/bin/python -m tests.bench $(if $(QUICK),--quick)
+
+FUZZ_SECONDS ?= 20
+fuzz: .venv/installed-dev
+	@bash tests/tools/fuzz.sh $(FUZZ_SECONDS)
 
 SEEDS ?= 100000
 soak: .venv/installed-dev

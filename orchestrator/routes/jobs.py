@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from orchestrator.contract.api import GetJobResponse, JobList, PagingToken, PutJobResponse, StopJobResponse
 from orchestrator.contract.decode import decode_job
 from orchestrator.contract.job import Job
+from orchestrator.contract.plan import Plan
 from orchestrator.contract.selectors import LabelSelector
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.commands import Evaluated, Reply, Stop, Submit, Submitted
@@ -79,7 +80,12 @@ class NameQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @route(
-    "/api/v1/orchestrator/jobs", http_method=["PUT", "POST"], status_code=200, body=SubmitRequest, answer=PutJobResponse
+    "/api/v1/orchestrator/jobs",
+    http_method=["PUT", "POST"],
+    status_code=200,
+    body=SubmitRequest,
+    answer=PutJobResponse,
+    other_answer=Plan,
 )
 async def submit_job(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
     """Submit a job, or a new version of the one of that name; with `DryRun` the answer is a `Plan`, problems included."""

@@ -36,7 +36,7 @@ def public(routes: Sequence[Any]) -> Iterator[tuple[str, HTTPRouteHandler]]:
 
 
 def document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str, Any]:
-    """The document. A handler names its structs in its `opt`: `query`, `body`, `answer`."""
+    """The document. A handler names its structs in its `opt`: `query`, `body`, `answer`, and `other_answer` if it has two."""
     kinds = {kind for _, handler in routes for kind in named(handler).values()} | {ErrorEnvelope, Job, Plan}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     schemas, components = msgspec.json.schema_components(ordered, ref_template=TEMPLATE)
@@ -55,7 +55,7 @@ def document(routes: Sequence[tuple[str, HTTPRouteHandler]]) -> dict[str, Any]:
 
 def named(handler: HTTPRouteHandler) -> dict[str, Any]:
     """The structs of a handler, by what it does with them."""
-    return {key: handler.opt[key] for key in ("query", "body", "answer") if key in handler.opt}
+    return {key: handler.opt[key] for key in ("query", "body", "answer", "other_answer") if key in handler.opt}
 
 
 def operation(
@@ -70,7 +70,8 @@ def operation(
     if "query" in structs:
         properties = components[structs["query"].__name__]["properties"]
         parameters += [{"name": name, "in": "query", "schema": one} for name, one in properties.items()]
-    content = {"application/json": {"schema": schemas.get(structs.get("answer"), {"type": "object"})}}
+    answers = [schemas[structs[key]] for key in ("answer", "other_answer") if key in structs] or [{"type": "object"}]
+    content = {"application/json": {"schema": {"anyOf": answers} if len(answers) > 1 else answers[0]}}
     refusal = {"application/json": {"schema": schemas[ErrorEnvelope]}}
     described: dict[str, Any] = {
         "operationId": f"{handler.handler_name}_{method.lower()}",
