@@ -80,6 +80,9 @@ VERBS: dict[tuple[str, ...], Verb] = {
     ("version",): Verb("agent:versions", "", "Show the versions of client and orchestrator"),
     ("serve",): Verb("servers:serve", "", "Run an orchestrator here", is_passed_on=True),
     ("devstack",): Verb("devstack:devstack", "", "Run an orchestrator and nodes here, to try things out"),
+    ("tui",): Verb(
+        "servers:pass_on", "[JOB]", "Open the terminal UI; so does shoal alone on a terminal", is_passed_on=True
+    ),
 }
 GROUPS = {path[0] for path in VERBS if len(path) > 1}
 INSTEAD = {
