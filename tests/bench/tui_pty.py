@@ -13,13 +13,20 @@ from pathlib import Path
 
 FRAME = b"\x1b[?2026h"
 """How Textual begins a picture, on terminals that say they can have it whole."""
-ASKED = (b"\x1b[?2026$p", b"\x1b[?2026;1$y")
+QUESTIONS = ((b"\x1b[?2026$p", b"\x1b[?2026;1$y"), (b"\x1b[6n", b"\x1b[1;2R"))
+"""What a terminal is asked, and what it answers when it has got there."""
+TAIL = 7
+BUFFER = 2_000_000
+"""Bytes that lie between the program and a slow terminal, as with ssh."""
 
 
 class Terminal:
     """Starts the program; reads all it writes. Times in seconds, memory in MB."""
 
-    def __init__(self, argv: Sequence[str], environ: Mapping[str, str], size: tuple[int, int] = (120, 40)) -> None:
+    def __init__(
+        self, argv: Sequence[str], environ: Mapping[str, str], size: tuple[int, int] = (120, 40), speed: float = 0
+    ) -> None:
+        """`speed`: bytes a second that get through, 0 = all at once."""
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         settings = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environ}
@@ -32,6 +39,9 @@ class Terminal:
         self.bytes = 0
         self.frames = 0
         self._tail = b""
+        self._speed = speed
+        self._queue = b""
+        self._passed = self.began
 
     def read(self, seconds: float) -> bytes:
         """All that comes within so many seconds."""
@@ -49,17 +59,28 @@ class Terminal:
         return time.monotonic() - begun
 
     def _some(self, seconds: float) -> bytes:
-        ready, _, _ = select.select([self.master], [], [], seconds)
-        if not ready:
-            return b""
-        content = os.read(self.master, 65536)
+        wait = min(seconds, 0.02) if self._speed else seconds
+        ready, _, _ = select.select([self.master] if len(self._queue) < BUFFER else [], [], [], wait)
+        content = os.read(self.master, 65536) if ready else b""
+        if self._speed:
+            content = self._through(content)
         self.bytes += len(content)
         joined = self._tail + content
         self.frames += joined.count(FRAME)
-        if ASKED[0] in joined:
-            os.write(self.master, ASKED[1])
-        self._tail = joined[-(len(FRAME) - 1) :]
+        for question, answer in QUESTIONS:
+            for _ in range(joined.count(question) - self._tail.count(question)):
+                os.write(self.master, answer)
+        self._tail = joined[-TAIL:]
         return content
+
+    def _through(self, content: bytes) -> bytes:
+        """What gets through by now, of what was written."""
+        now = time.monotonic()
+        self._queue += content
+        number = min(len(self._queue), int((now - self._passed) * self._speed))
+        self._passed = now if number == len(self._queue) else self._passed + number / self._speed
+        passed, self._queue = self._queue[:number], self._queue[number:]
+        return passed
 
     def press(self, keys: bytes) -> None:
         """Type."""

@@ -1,14 +1,15 @@
-"""The terminal UI on a real pty, against a pretended orchestrator: python -m tests.bench.tui_screen
+"""The terminal UI on a real pty, against a pretended orchestrator: python -m tests.bench.tui_screen [RUN ...]
 
 A job of 100,000 partitions with 5,000 changes a second; a log of 1,000,000 lines. The last line is JSON.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.bench.tui_pty import Terminal
@@ -17,6 +18,8 @@ from tests.helpers.processes import free_port
 SECONDS = 8.0
 PARTITIONS, CHANGES, LINES = 100_000, 5_000, 1_000_000
 LATENCIES = 40
+SLOW = 20_000
+"""Bytes a second of the slow link."""
 
 
 @contextmanager
@@ -35,10 +38,10 @@ def server(shape: str, *, changes: int = CHANGES, lines: int = 0) -> Iterator[in
 
 
 @contextmanager
-def opened(port: int) -> Iterator[Terminal]:
+def opened(port: int, job: str = "some-job", speed: float = 0) -> Iterator[Terminal]:
     """The app, on the job."""
-    argv = [sys.executable, "-m", "tui", "tui", "some-job", "--api-port", str(port)]
-    terminal = Terminal(argv, {"TEXTUAL_ANIMATIONS": "none"})
+    argv = [sys.executable, "-m", "tui", "tui", *([job] if job else []), "--api-port", str(port)]
+    terminal = Terminal(argv, {"TEXTUAL_ANIMATIONS": "none"}, speed=speed)
     try:
         yield terminal
     finally:
@@ -61,16 +64,48 @@ def whole_screen(shape: str) -> dict[str, float]:
             "rss_mb": round(terminal.memory(), 1),
             "start_s": round(started, 2),
         }
+        return found | keys(terminal)
+
+
+def keys(terminal: Terminal, number: int = LATENCIES, rest: float = 0.05) -> dict[str, float]:
+    """How long it takes from a key to what it does, with `rest` seconds between them."""
+    waits = []
+    for turn in range(number):
+        key, word = ((b"2", b"lens attempts"), (b"1", b"lens state"))[turn % 2]
+        terminal.press(key)
+        waits.append(terminal.until(word, 20))
+        terminal.read(rest)
+    waits.sort()
+    return {"key_p50_ms": round(1000 * statistics.median(waits), 1), "key_p99_ms": round(1000 * waits[-1], 1)}
+
+
+def slow_link(shape: str) -> dict[str, float]:
+    """The Job screen behind 20 KB/s and a buffer of 2 MB."""
+    with server(shape) as port, opened(port, speed=SLOW) as terminal:
+        terminal.until(b"100,000 partitions", 60)
+        terminal.read(5)
+        frames, sent, begun = terminal.frames, terminal.bytes, time.monotonic()
+        terminal.read(SECONDS)
+        passed = time.monotonic() - begun
+        return {
+            "frames_per_s": round((terminal.frames - frames) / passed, 1),
+            "kb_per_s": round((terminal.bytes - sent) / passed / 1000, 1),
+        } | keys(terminal, 20, 1.0)
+
+
+def opening() -> dict[str, float]:
+    """From Enter on a job of 100,000 partitions to its grid, several times."""
+    with server("front", changes=0) as port, opened(port, "") as terminal:
+        terminal.until(b"bench-job", 60)
         waits = []
-        for turn in range(LATENCIES):
-            key, word = ((b"2", b"lens attempts"), (b"1", b"lens state"))[turn % 2]
-            terminal.press(key)
-            waits.append(terminal.until(word, 10))
-            terminal.read(0.05)
+        for _ in range(10):
+            terminal.read(1)
+            terminal.press(b"\r")
+            waits.append(terminal.until(b"100,000 partitions", 30))
+            terminal.read(1)
+            terminal.press(b"q")
         waits.sort()
-        found["key_p50_ms"] = round(1000 * statistics.median(waits), 1)
-        found["key_p99_ms"] = round(1000 * waits[-1], 1)
-        return found
+        return {"open_p50_s": round(statistics.median(waits), 3), "open_max_s": round(waits[-1], 3)}
 
 
 def long_log() -> dict[str, float]:
@@ -99,12 +134,25 @@ def long_log() -> dict[str, float]:
         }
 
 
+RUNS: Mapping[str, Callable[[], dict[str, float]]] = {
+    "open": opening,
+    "front": lambda: whole_screen("front"),
+    "random": lambda: whole_screen("random"),
+    "slow": lambda: slow_link("front"),
+    "slow-random": lambda: slow_link("random"),
+    "log": long_log,
+}
+
+
 def main() -> int:
-    """Measure, print."""
-    found = {"front": whole_screen("front"), "random": whole_screen("random"), "log": long_log()}
-    for name, figures in found.items():
-        sys.stdout.write(f"{name:<8} {figures}\n")
-    sys.stdout.write(json.dumps(found) + "\n")
+    """Measure what was named, or all; print."""
+    found = {}
+    for name in sys.argv[1:] or RUNS:
+        found[name] = RUNS[name]()
+        sys.stdout.write(f"{name:<12} {found[name]}\n")
+        sys.stdout.flush()
+    load = os.getloadavg()[0]
+    sys.stdout.write(json.dumps({**found, "load": round(load, 1)}) + "\n")
     return 0
 
 

@@ -11,6 +11,13 @@ import sys
 from array import array
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
+from msgspec.structs import replace
+
+from orchestrator.contract.decode import decode_job
+from orchestrator.contract.ids import JobId
+from orchestrator.contract.job import JobState, JobStateType
+
 JOB = "j-00000000-0000-4000-8000-000000000001"
 RATE = 20
 """Frames a second, as the orchestrator sends."""
@@ -78,7 +85,7 @@ class Job:
         stamps = b'"Stamps":[[%d,"2026-01-01T00:00:00Z"]],"Data":"' % len(log)
         return head + stamps + base64.b64encode(log[offset:end]) + b'"}'
 
-    def answer(self, path: str, query: dict[str, list[str]]) -> dict[str, object]:
+    def answer(self, path: str) -> dict[str, object]:
         if "/partitions/" in path:
             index = int(path.rpartition("/")[2])
             row = {
@@ -119,7 +126,19 @@ class Job:
             return {"NextToken": "", "Nodes": []}
         if path.endswith("/watch"):
             return {"Cursor": "c.0"}
+        if path.endswith("/jobs"):
+            return {"NextToken": "", "Items": [self.listed()]}
         return {"NextToken": "", "Items": []}
+
+    def listed(self) -> dict[str, object]:
+        """The job as a list tells it."""
+        task = {"Name": "main", "Engine": {"Type": "process", "Params": {"Command": "true"}}}
+        job = decode_job({"Name": "bench-job", "Type": "batch", "Count": self.count, "Tasks": [task]}).job
+        assert job is not None
+        told = replace(job, id=JobId(JOB), state=JobState(state_type=JobStateType.RUNNING), version=1)
+        progress = {"Attempts": self.count, "Retries": 0, "Failed": 116, "Share": 0.5}
+        listed: dict[str, object] = msgspec.to_builtins(told)
+        return listed | {"Summary": self.summary(), "Progress": progress}
 
 
 def packed(content: "bytes | bytearray | array[int]") -> str:
@@ -140,7 +159,7 @@ async def serve(port: int, job: Job) -> None:
                         await asyncio.sleep(1 / RATE)
                 query = parse_qs(parts.query)
                 is_log = parts.path.endswith("/log")
-                body = job.log_range(query) if is_log else json.dumps(job.answer(parts.path, query)).encode()
+                body = job.log_range(query) if is_log else json.dumps(job.answer(parts.path)).encode()
                 writer.write(
                     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
                     + body
