@@ -18,6 +18,8 @@ from tui.jobfile import JobFileError, read_job_file
 Path_ = tuple[str | int, ...]
 RESERVED = "bacalhau.org/"
 SEVERAL_LINES = "(several lines: F2)"
+ODD = "(unusual characters: F2)"
+"""What a field says whose value a line cannot show."""
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,9 @@ from textual.containers import Vertical
 from orchestrator.client import ClientError, OrchestratorClient
 from orchestrator.contract.partitions import Attempt, PartitionState
 from tui.bindings import bindings
+from tui.model.ansi import shown
 from tui.model.diff import Change, compare, fact_changes, facts, nearest_completed
+from tui.model.moments import counted
 from tui.places import Focus
 from tui.screens.page import Page
 from tui.screens.reader import Reader
@@ -165,7 +167,7 @@ class ComparePage(Page, inherit_bindings=False):
         differ = sum(1 for _, change in self.entries if change.kind in "-+~")
         left: list[Piece] = [(" A ", "key"), (self.a.name, "failed"), (f" {self.a.attempt.state}", "muted")]
         left += [("   B ", "key"), (self.b.name, "completed"), (f" {self.b.attempt.state}", "muted")]
-        right: list[Piece] = [(f"{differ:,} differences ", "muted")]
+        right: list[Piece] = [(f"{counted(differ, 'difference')} ", "muted")]
         self.query_one("#status", Lines).show([both_ends(left, right, self.size.width)])
 
     # Keys
@@ -249,5 +251,5 @@ async def read_side(client: OrchestratorClient, focus: Focus) -> Side:
     lines: list[str] = []
     for stream in ("out", "err"):
         found = await client.log_range(focus.job_id, focus.partition, attempt.attempt, stream, offset=-MOST, limit=MOST)
-        lines += found.content.decode("utf-8", "replace").splitlines()
+        lines += ["".join(text for text, _ in shown(line)) for line in found.content.splitlines()]
     return Side(focus=msgspec.structs.replace(focus, attempt=attempt.attempt), attempt=attempt, lines=lines)

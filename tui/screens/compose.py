@@ -18,6 +18,7 @@ from orchestrator.contract.plan import Plan, PlanKind
 from tui.bindings import bindings
 from tui.calls import can_plan
 from tui.model import compose as model
+from tui.model.text import clean
 from tui.places import Focus
 from tui.screens.chooser import Chooser
 from tui.screens.drafts import Drafts
@@ -26,6 +27,7 @@ from tui.screens.plan import own_plan, plan_lines, problem_lines
 from tui.screens.spec import spec_text
 from tui.widgets.choice import Choice
 from tui.widgets.lines import Lines, Piece
+from tui.widgets.yaml_area import YamlArea
 
 PAUSE = 0.3
 """Seconds without typing before the text is checked."""
@@ -46,7 +48,6 @@ class ComposePage(Page, inherit_bindings=False):
     ComposePage #form Label { width: 14; color: $secondary; padding: 0 0 0 1; }
     ComposePage #form Input { height: 1; border: none; padding: 0 1; width: 1fr; background: $surface; }
     ComposePage #form Input:focus { background: $panel; }
-    ComposePage TextArea, ComposePage TextArea:focus { border: none; padding: 0; }
     ComposePage #plan VerticalScroll { height: 1fr; }
     ComposePage #plan Horizontal { height: 1; margin: 1 0 0 1; }
     ComposePage #problems { height: 3; }
@@ -73,7 +74,7 @@ class ComposePage(Page, inherit_bindings=False):
                     with Horizontal():
                         yield Label(field.label, markup=False)
                         yield Input(placeholder=field.hint, id=f"field-{field.id}", select_on_focus=False)
-            yield TextArea("", id="yaml", tab_behavior="indent", show_line_numbers=True)
+            yield YamlArea("", id="yaml", tab_behavior="indent", show_line_numbers=True)
             with Vertical(id="plan"):
                 with VerticalScroll(id="plan-text"):
                     yield Lines(id="plan-lines")
@@ -128,10 +129,15 @@ class ComposePage(Page, inherit_bindings=False):
         for field in model.FIELDS:
             line = self.query_one(f"#field-{field.id}", Input)
             value = model.value_of(self.checked.data, field)
+            is_odd = clean(value) != value or (self.shoal.palette.is_ascii and not value.isascii())
+            value = model.ODD if is_odd else value
             if line.value != value:
                 with line.prevent(Input.Changed):
                     line.value = value
-            line.disabled = (bool(field.engines) and engine not in field.engines) or value == model.SEVERAL_LINES
+            line.disabled = (bool(field.engines) and engine not in field.engines) or value in (
+                model.SEVERAL_LINES,
+                model.ODD,
+            )
         self._is_filling = False
 
     def _fill_yaml(self) -> None:
@@ -286,7 +292,7 @@ class ComposePage(Page, inherit_bindings=False):
         self._check()
         self._show_view("plan")
         self._show_plan()
-        self.query_one("#cancel", Choice).focus()
+        self.call_after_refresh(self.query_one("#cancel", Choice).focus)
 
     def action_templates(self) -> None:
         """Begin with something else."""

@@ -71,7 +71,8 @@ class DrainDialog(ModalScreen[bool], inherit_bindings=False):
         running = self.node.info.compute_node_info.running_executions
         lines: list[list[Piece]] = [[(f"{counted(running, 'execution')} running there", "")], *more]
         if self.verb == "drain":
-            lines.append([("It takes nothing new; what runs there finishes, or moves at the deadline.", "muted")])
+            lines.append([("It takes nothing new.", "muted")])
+            lines.append([("What runs there finishes, or moves at the deadline.", "muted")])
         else:
             lines.append([("It takes new executions from now on.", "muted")])
         self.query_one("#effect", Lines).show(lines)

@@ -1,0 +1,79 @@
+"""Hostile names, errors, labels and events on errors, nodes, events, compose, compare and profiles: nothing is obeyed."""
+
+import msgspec
+import pytest
+
+from orchestrator.contract.api import JobList, NodeList
+from orchestrator.contract.execution import Cause
+from orchestrator.contract.history import Level
+from orchestrator.contract.ids import NodeId
+from orchestrator.contract.job import JobStateType
+from orchestrator.contract.overview import ClusterEvent, ClusterEvents
+from orchestrator.contract.partitions import FailureGroup, Failures
+from tests.helpers.fake_api import JOBS, FakeApi, attempt, detail, job_of, node_of, ordinary, row
+from tests.helpers.terminal import app_for, quiet, shows
+from tests.pilot.test_hostile_text import NAME, check
+
+SCREENS = {
+    "errors": ("E",),
+    "errors-retry": ("E", "r"),
+    "nodes": ("g", "n"),
+    "node": ("g", "n", "enter"),
+    "drain": ("g", "n", "D"),
+    "events": ("v",),
+    "cluster-events": ("g", "v"),
+    "event": ("g", "v", "enter"),
+    "compose": ("C",),
+    "compose-yaml": ("C", "f2"),
+    "plan": ("C", "f4"),
+    "templates": ("C", "f3"),
+    "compare": ("enter", "enter", "d"),
+    "profiles": ("g", "p"),
+}
+
+
+def hostile() -> FakeApi:
+    """A cluster where every text is hostile."""
+    api = quiet(ordinary())
+    job = job_of(5, JobStateType.FAILED, NAME, name=NAME)
+    bad = msgspec.structs.replace(row(3, "failed", cause="exit", exit_code=7, message=NAME), node_id=NAME)
+    group = FailureGroup(group="g1", cause=Cause.EXIT, exit_code=7, message=NAME, count=1, partitions="3", sample=bad)
+    node = node_of(NAME)
+    info = msgspec.structs.replace(node.info, labels={NAME: NAME})
+    state = msgspec.structs.replace(node.connection_state, last_error=NAME)
+    node = msgspec.structs.replace(node, info=info, connection_state=state)
+    event = ClusterEvent(
+        time="2026-10-14T16:26:40Z",
+        type=Level.NODE,
+        topic=NAME,
+        message=NAME,
+        job_name=NAME,
+        node_id=NodeId(NAME),
+        details={"Hint": NAME},
+    )
+    api.on("GET", JOBS, JobList(next_token="", items=(job,)))
+    api.on("GET", f"{JOBS}/[^/]+", {"Job": msgspec.to_builtins(job), "History": {"NextToken": "", "Items": []}})
+    api.on("GET", f"{JOBS}/[^/]+/failures", Failures(next_token="", items=(group,)))
+    api.on("GET", f"{JOBS}/[^/]+/partitions/\\d+", detail(3, attempt(1, "failed", cause="exit", message=NAME)))
+    api.on("GET", "/api/v1/orchestrator/nodes", NodeList(next_token="", nodes=(node,)))
+    api.on("GET", "/api/v1/orchestrator/nodes/.+", {"Node": msgspec.to_builtins(node)})
+    api.on("GET", "/api/v1/orchestrator/events", ClusterEvents(cursor="1", items=(event,)))
+    return api
+
+
+@pytest.mark.parametrize("keys", SCREENS.values(), ids=SCREENS)
+@pytest.mark.parametrize("is_ascii", [False, True])
+async def test_hostile_text_is_only_text(
+    keys: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory, *, is_ascii: bool
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    (home / "profiles.yaml").write_text("'x [/y] [@click=app.quit]z': {url: 'http://127.0.0.1:9'}\n")
+    app = app_for(hostile(), is_ascii=is_ascii, home=home)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shows(pilot, "[/y]")
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.3)
+        await pilot.pause(0.2)
+        check(app, is_ascii=is_ascii)
+        assert app.is_running
