@@ -13,7 +13,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 from textual.app import App, SystemCommand
 from textual.command import CommandPalette
-from textual.events import CursorPosition, Key
+from textual.events import CursorPosition, Event, Key
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker
@@ -22,8 +22,10 @@ from orchestrator.client import ClientError, OrchestratorClient, UnreachableErro
 from tui import commands, keymap
 from tui.bindings import bindings
 from tui.messages import LinkChanged, OverviewChanged
+from tui.model.jobs import Alarm
 from tui.model.link import Link, LinkState
 from tui.model.terminal import RoundTrip
+from tui.model.text import clean
 from tui.options import Options
 from tui.overview import Overview
 from tui.places import Focus, is_open_to, make
@@ -63,11 +65,12 @@ class ShoalApp(App[int], inherit_bindings=False):
         self.has_no_color = has_no_color
         settings = options.settings
         self.client = client or OrchestratorClient(
-            settings.url, token=settings.token, instance_id=settings.instance_id()
+            settings.url, token=settings.token, instance_id=settings.instance_id(), ca_file=settings.ca_file
         )
         self.link = Link()
         self.overview = Overview()
         self.terminal = RoundTrip()
+        self.alarm = Alarm()
         self._is_measured = False
         self.is_paused = False
         self.mark: Focus | None = None
@@ -111,6 +114,12 @@ class ShoalApp(App[int], inherit_bindings=False):
         if self.terminal.ask(self.monotonic()):
             self._driver.write(f"{before}\x1b[6n{after}")
 
+    async def on_event(self, event: Event) -> None:
+        """What a key draws is waited for as well."""
+        await super().on_event(event)
+        if isinstance(event, Key):
+            self.call_after_refresh(self._ask_terminal)
+
     def on_cursor_position(self, event: CursorPosition) -> None:
         """The terminal answers; the first time it also tells whether it draws a block in one cell."""
         self.terminal.answered(self.monotonic())
@@ -132,6 +141,7 @@ class ShoalApp(App[int], inherit_bindings=False):
                 colours=self.options.colours or self.console.color_system or "truecolor",
                 is_ascii=self.options.is_ascii,
                 is_mono=self.has_no_color or self.theme == "monochrome",
+                theme=self.theme,
             )
         return self._palette
 
@@ -182,6 +192,7 @@ class ShoalApp(App[int], inherit_bindings=False):
                         pause = 0.5
                         self.link.rtt = self.overview.rtt
                         self.link.heard(self.monotonic())
+                        self._ring()
                         self.tell_screens(OverviewChanged())
                         self.tell_screens(LinkChanged())
             except UnreachableError as error:
@@ -193,6 +204,13 @@ class ShoalApp(App[int], inherit_bindings=False):
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _ring(self) -> None:
+        """Where that was asked for: the terminal's bell, and its title, when a job fails."""
+        failed = self.alarm.failed(self.overview.lines.values())
+        if failed and self.options.bell and self._driver is not None:
+            self.bell()
+            self._driver.write(f"\x1b]2;shoal: {clean(failed[0])} failed\x07")
 
     def _period(self) -> float:
         return REFRESH if isinstance(self.screen, JobsPage) else 2 * REFRESH
@@ -242,8 +260,6 @@ class ShoalApp(App[int], inherit_bindings=False):
 
     def tell(self, text: str, *, severity: str = "information", seconds: float = 5.0) -> None:
         """A toast. Text from outside is never markup."""
-        from tui.model.text import clean  # noqa: PLC0415 - one word of it
-
         level = severity if severity in ("warning", "error") else "information"
         self.notify(self.palette.text(clean(text)), severity=level, timeout=seconds, markup=False)  # type: ignore[arg-type]
 

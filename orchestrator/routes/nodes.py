@@ -1,5 +1,6 @@
 """Nodes: list, get, and what operators do to them. The orchestrator itself is one of them, which runs nothing."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
@@ -15,11 +16,12 @@ from orchestrator.contract.node import NodeState
 from orchestrator.contract.spec import DURATION
 from orchestrator.contract.walk import listed, nearest
 from orchestrator.core.commands import Acted, Approve, Decision, DeleteNode, Drain, Reject, Undrain
-from orchestrator.errors import AmbiguousNodeError, InvalidRequestError, NodeNotFoundError
+from orchestrator.errors import AmbiguousNodeError, InvalidRequestError, NodeNotFoundError, StorageError
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.jobs import selector_of
 from orchestrator.routes.views import node_of, self_node
 from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, query
+from orchestrator.tokens import TokenError, revoke_node
 
 ORDERS: dict[str, Callable[[NodeState], object]] = {
     "": lambda node: node.info.node_id,
@@ -97,8 +99,19 @@ async def change_node(
         message = f"node {found} is the orchestrator itself: it cannot be changed"
         raise InvalidRequestError(message)
     reply = await backend.reactor.carry_out(actions[asked.action])
+    if asked.action == "delete":
+        await revoke_token(backend, found)
     more = {"Running": reply.count, "ByState": reply.by_state} if isinstance(reply, Acted) else {}
     return await answer(request, cased({"Success": True, **more}, "Success"))
+
+
+async def revoke_token(backend: Backend, node_id: NodeId) -> None:
+    """A node that is deleted comes back only with a new join token. Raises StorageError."""
+    directory = backend.tokens.path.parent
+    try:
+        await asyncio.to_thread(revoke_node, directory, node_id)
+    except TokenError as error:
+        raise StorageError(str(directory), str(error)) from error
 
 
 def actions_on(node_id: NodeId, asked: ChangeRequest) -> Mapping[str, Decision]:

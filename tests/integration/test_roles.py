@@ -42,7 +42,7 @@ ROUTES = {
         GET /api/v1/orchestrator/nodes | GET /api/v1/orchestrator/nodes/{node_id:str}
         """,
     "operator": """
-        PUT JOBS | POST JOBS | DELETE JOB | PUT JOB | PUT JOB/rerun | PUT JOB/suspend | PUT JOB/resume
+        PUT JOBS | POST JOBS | DELETE JOB | PUT JOB | PATCH JOB | PUT JOB/rerun | PUT JOB/suspend | PUT JOB/resume
          PUT JOB/partitions/retry | PUT JOB/partitions/stop
         """,
     "admin": "PUT /api/v1/orchestrator/nodes/{node_id:str}",
@@ -109,6 +109,24 @@ async def tokens(tmp_path: Path) -> dict[str, str]:
     made["join"] = create_join(tmp_path, 600, -1)[0]
     join(tmp_path, hash_of(made["join"]), "n1", hash_of(NODE_TOKEN))
     return made | {"node": NODE_TOKEN, "nobody": "", "stranger": "shoal_u_" + "x" * 32}
+
+
+@pytest.fixture
+async def admin(http: httpx.AsyncClient, tokens: dict[str, str]) -> AsyncIterator[Api]:
+    """Requests of an admin."""
+    api = Api(str(http.base_url).rstrip("/"))
+    api.http.headers["Authorization"] = f"Bearer {tokens['admin']}"
+    async with api.http:
+        yield api
+
+
+@pytest.fixture
+async def node(http: httpx.AsyncClient) -> AsyncIterator[Agent]:
+    """The node n1."""
+    api = Api(str(http.base_url).rstrip("/"))
+    api.http.headers["Authorization"] = f"Bearer {NODE_TOKEN}"
+    async with api.http:
+        yield Agent(api)
 
 
 @pytest.fixture
@@ -191,12 +209,9 @@ async def test_without_tokens_everybody_is_admin(tmp_path: Path) -> None:
 
 
 async def test_the_address_of_a_result_is_all_that_it_takes_to_fetch_it(
-    http: httpx.AsyncClient, tokens: dict[str, str]
+    http: httpx.AsyncClient, admin: Api, node: Agent
 ) -> None:
-    api = Api(str(http.base_url).rstrip("/"))
-    api.http.headers["Authorization"] = f"Bearer {tokens['admin']}"
-    agent = Agent(Api(api.url))
-    agent.api.http.headers["Authorization"] = f"Bearer {NODE_TOKEN}"
+    api, agent = admin, node
     other = await api.submit("other", count=1)
     job_id = await api.submit("kept", count=1, Publisher={"Type": "orchestrator"})
     await agent.sync()
@@ -237,11 +252,10 @@ async def test_tokens_change_under_a_running_server(http: httpx.AsyncClient, tmp
 
 
 async def test_a_token_reaches_the_jobs_of_its_namespaces_only(
-    http: httpx.AsyncClient, tokens: dict[str, str], tmp_path: Path
+    http: httpx.AsyncClient, admin: Api, tmp_path: Path
 ) -> None:
+    api = admin
     team, _ = create(tmp_path, "team", Role.OPERATOR, ("a", "b"), 0)
-    api = Api(str(http.base_url).rstrip("/"))
-    api.http.headers["Authorization"] = f"Bearer {tokens['admin']}"
     ids = {}
     for namespace in ("a", "b", "c", "default"):
         ids[namespace] = await api.submit("same", Namespace=namespace)
@@ -307,3 +321,10 @@ async def test_a_request_costs_less_than_50_microseconds_more(tmp_path: Path) ->
 
     more = min([await seconds(closed) for _ in range(5)]) - min([await seconds(opened) for _ in range(5)])
     assert more < 50e-6, f"{more * 1e6:.1f} µs"
+
+
+async def test_a_node_that_is_deleted_needs_another_token(admin: Api, node: Agent) -> None:
+    await node.sync()
+    assert (await admin.put("/api/v1/orchestrator/nodes/n1", {"Action": "delete"}))["Success"]
+    refused = await node.sync_raw()
+    assert (refused.status_code, refused.json()["Details"]["reason"]) == (401, "invalid API key")
