@@ -35,6 +35,7 @@ def is_terminal(environ: Mapping[str, str]) -> bool:
     "--fps", type=click.FloatRange(0.2, 60), default=RATE, show_default=True, help="Pictures a second at most."
 )
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@click.option("--bell", is_flag=True, help="Ring the terminal's bell, and change its title, when a job fails.")
 @click.option("--keymap", type=click.Path(path_type=Path), help="A YAML file of binding ids and keys.")
 @click.option("--record", type=click.Path(path_type=Path), help="Record JOB into a file, to be replayed.")
 @click.option("--replay", type=click.Path(path_type=Path), help="Show a recording instead of an orchestrator.")
@@ -113,6 +114,7 @@ def _read(flags: dict[str, Any], environ: Mapping[str, str]) -> Options:
         theme=flags["theme"],
         fps=flags["fps"],
         mouse=not flags["no_mouse"],
+        bell=flags["bell"],
         keymap=flags["keymap"],
         record=flags["record"],
         replay=flags["replay"],

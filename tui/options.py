@@ -27,6 +27,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     fps: float = RATE
     """Pictures a second at most."""
     mouse: bool = True
+    bell: bool = False
+    """Whether a job that fails rings the terminal's bell and changes its title."""
     keymap: Path | None = None
     """A YAML file of binding ids and keys; None = `~/.shoal/keymap.yaml` if it is there."""
     record: Path | None = None

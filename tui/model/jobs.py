@@ -150,6 +150,20 @@ def _holds(piece: str, line: JobLine) -> bool:
             return value in line.name.lower()
 
 
+class Alarm:
+    """Notices which jobs fail while somebody looks."""
+
+    def __init__(self) -> None:
+        self._unfinished: set[str] = set()
+
+    def failed(self, lines: Iterable[JobLine]) -> list[str]:
+        """Names of the jobs that were unfinished the last time and have failed by now."""
+        lines = list(lines)
+        names = [line.name for line in lines if line.state is JobStateType.FAILED and line.id in self._unfinished]
+        self._unfinished = {line.id for line in lines if not line.state.is_terminal}
+        return names
+
+
 class RetryRate:
     """Retries a minute of each job, with the last eight readings for a spark line."""
 

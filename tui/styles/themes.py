@@ -4,49 +4,108 @@ The colours of states were chosen so that any two of them differ for people with
 always repeats colour.
 """
 
+from collections.abc import Mapping
+
 from textual.theme import Theme
 
 DARK = {
     "muted": "#8b9093",
-    "waiting": "#6a6d6e",
+    "waiting": "#5b6569",
     "assigned": "#c4f0ff",
     "running": "#fffd3b",
     "retrying": "#bb33ff",
     "completed": "#0679a3",
     "failed": "#ef6400",
-    "stopped": "#988f7b",
+    "stopped": "#99907c",
 }
 LIGHT = {
     "muted": "#6b7073",
-    "waiting": "#8a8d8e",
-    "assigned": "#3d9fc2",
-    "running": "#8f7a00",
+    "waiting": "#8b8f91",
+    "assigned": "#379cc0",
+    "running": "#a88d12",
     "retrying": "#8e00d1",
     "completed": "#004f6e",
-    "failed": "#c84600",
-    "stopped": "#6e6552",
+    "failed": "#911700",
+    "stopped": "#665b48",
 }
 CONTRAST = {
     "muted": "#c0c4c6",
-    "waiting": "#8a8d8e",
+    "waiting": "#737c7d",
     "assigned": "#d6f5ff",
-    "running": "#fffd3b",
-    "retrying": "#cf6bff",
-    "completed": "#1b9fd1",
-    "failed": "#ff7a1a",
-    "stopped": "#b5ab95",
+    "running": "#fffe39",
+    "retrying": "#cd6aff",
+    "completed": "#5098b9",
+    "failed": "#fd7817",
+    "stopped": "#b5ac97",
 }
 SIXTEEN = {
     "muted": "white",
     "waiting": "bright_black",
     "assigned": "bright_cyan",
     "running": "bright_yellow",
-    "retrying": "magenta",
-    "completed": "blue",
+    "retrying": "bright_magenta",
+    "completed": "bright_blue",
     "failed": "bright_red",
     "stopped": "white",
 }
-"""For terminals of 16 colours."""
+"""For terminals of 16 colours, on a dark ground."""
+SIXTEEN_LIGHT = {
+    "muted": "bright_black",
+    "waiting": "white",
+    "assigned": "cyan",
+    "running": "yellow",
+    "retrying": "magenta",
+    "completed": "bright_blue",
+    "failed": "red",
+    "stopped": "black",
+}
+"""The same on a light ground."""
+EIGHT_BIT = {
+    "dark": {
+        "muted": "#949494",
+        "waiting": "#6c6c6c",
+        "assigned": "#d7ffff",
+        "running": "#ffff00",
+        "retrying": "#af00ff",
+        "completed": "#0087af",
+        "failed": "#ff5f00",
+        "stopped": "#b2b2b2",
+    },
+    "light": {
+        "muted": "#6c6c6c",
+        "waiting": "#9e9e9e",
+        "assigned": "#262626",
+        "running": "#af8700",
+        "retrying": "#8700d7",
+        "completed": "#005f87",
+        "failed": "#870000",
+        "stopped": "#585858",
+    },
+    "high-contrast": {
+        "muted": "#c6c6c6",
+        "waiting": "#8a8a8a",
+        "assigned": "#d7ffff",
+        "running": "#ffff00",
+        "retrying": "#af5fff",
+        "completed": "#00afd7",
+        "failed": "#d75f00",
+        "stopped": "#d7af87",
+    },
+}
+"""For terminals of 256 colours: all of these are among them."""
+STATES = ("waiting", "assigned", "running", "retrying", "completed", "failed", "stopped")
+BY_THEME = {"dark": DARK, "light": LIGHT, "high-contrast": CONTRAST}
+
+
+def table_of(theme: str, colours: str) -> Mapping[str, str]:
+    """The colour of each state in a theme, on a terminal of `truecolor`, `256` or `standard` (16) colours."""
+    if colours == "standard":
+        return SIXTEEN_LIGHT if theme == "light" else SIXTEEN
+    if colours == "256":
+        return EIGHT_BIT.get(theme, BY_THEME.get(theme, DARK))
+    return BY_THEME.get(theme, DARK)
+
+
 ATTEMPT_RAMP = ("completed", "#7f6fd0", "#9a5ee6", "#bb33ff", "#e08bff")
 LETTER_COLOURS = ("#4fb0d8", "#e0a03c", "#7fc46b", "#d47bd0", "#c9c04f", "#e07a6a")
 DURATION_RAMP = ("#3f7fae", "#6fb3c9", "#e0b23c", "#ef6400")
@@ -71,8 +130,8 @@ THEMES = (
         name="light",
         primary="#00618a",
         secondary="#6e6552",
-        warning="#8f7a00",
-        error="#c84600",
+        warning="#a88d12",
+        error="#911700",
         success="#004f6e",
         accent="#00618a",
         foreground="#1b1d1e",
@@ -87,8 +146,8 @@ THEMES = (
         primary="#7fd6ff",
         secondary="#ffffff",
         warning="#fffd3b",
-        error="#ff7a1a",
-        success="#1b9fd1",
+        error="#fd7817",
+        success="#5098b9",
         accent="#ffffff",
         foreground="#ffffff",
         background="#000000",

@@ -12,7 +12,7 @@ from rich.style import Style
 from textual.dom import DOMNode
 
 from tui.model.cells import LOOKS
-from tui.styles.themes import ATTEMPT_RAMP, DURATION_RAMP, LETTER_COLOURS, SIXTEEN
+from tui.styles.themes import ATTEMPT_RAMP, DURATION_RAMP, LETTER_COLOURS, STATES, table_of
 
 FILLED = ("failed", "failed-most", "retrying")
 """Trouble is loud: these fill their cells."""
@@ -65,18 +65,19 @@ class Palette(msgspec.Struct, frozen=True, kw_only=True):
         return text.translate(ASCII).encode("ascii", "replace").decode()
 
 
-def make(variables: Mapping[str, str], *, colours: str, is_ascii: bool, is_mono: bool) -> Palette:
-    """The palette of a theme's CSS variables. `colours` is what the terminal has: truecolor, 256 or standard."""
+def make(variables: Mapping[str, str], *, colours: str, is_ascii: bool, is_mono: bool, theme: str = "dark") -> Palette:
+    """The palette of a theme and its CSS variables. `colours` is what the terminal has: truecolor, 256 or standard."""
+    table = table_of(theme, colours)
     background = Style.parse(f"on {variables['background']}") if not is_mono else Style()
 
     def colour(name: str) -> str:
-        return SIXTEEN[name] if colours == "standard" else variables[f"state-{name}"]
+        return variables[f"state-{name}"] if colours == "truecolor" else table[name]
 
     if is_mono:
         styles = dict(MONO)
     else:
         styles = {}
-        for name in SIXTEEN:
+        for name in ("muted", *STATES):
             styles[name] = Style(color=Color.parse(colour(name)))
             styles[f"{name}-filled"] = Style(
                 color=Color.parse("black" if colours == "standard" else variables["background"]),
