@@ -7,6 +7,7 @@ import msgspec
 
 from orchestrator.contract.api import Problem
 from orchestrator.contract.job import Job, JobStateType, JobType
+from orchestrator.contract.legacy_wasm import with_modules
 from orchestrator.contract.units import squeezed
 from orchestrator.contract.walk import listed, nearest, shown
 
@@ -102,6 +103,7 @@ def _task(given: Given, path: str, problems: list[Problem]) -> Given:
     publisher = _config(given.get("Publisher", {}))
     if results and publisher == {"Type": ""}:
         publisher = {"Type": "orchestrator"}
+    given = with_modules(given)
     asked = {key: squeezed(text) for key, text in given.get("Resources", {}).items()}
     return given | {
         "Name": name,
