@@ -67,8 +67,10 @@ class ClusterFrame(Spec, frozen=True, kw_only=True):
     """A line of the cluster's watch: what changed since the line before. A heartbeat has only `cursor`."""
 
     cursor: str
+    """What `after` takes to go on. Empty as long as a snapshot is not whole: then only a new one helps."""
     is_snapshot: bool = field(default=False, name="Snapshot")
-    """Whether these are all jobs that have not ended and the newest others, instead of changes to what was told before."""
+    """Whether this begins a snapshot: the jobs that have not ended, the 500 newest others. Those that take long to count
+    come with the next lines."""
     jobs: tuple[JobSummary, ...] = ()
     nodes: tuple[NodeState, ...] = ()
     """Those that changed; with the first line all of them."""

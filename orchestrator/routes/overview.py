@@ -1,7 +1,8 @@
 """The cluster's watch: how far each job is and how nodes stand, as it changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import msgspec
 from litestar import get
@@ -9,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.response import Stream
 from msgspec.structs import replace
 
-from orchestrator.contract.ids import JobId, NodeId
+from orchestrator.contract.ids import SECOND, JobId, NodeId
 from orchestrator.contract.node import NodeState
 from orchestrator.contract.overview import ClusterFrame, JobSummary, Progress
 from orchestrator.core.model import JobRecord
@@ -55,15 +56,18 @@ class ClusterWatch:
         self._commit = commit
         self._is_new = is_new
         self._nodes: dict[NodeId, NodeState] = {}
+        self._left: deque[JobRecord] = deque()
+        """Jobs of the snapshot that were not told yet."""
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Lines of JSON; ends when so much changed that only a snapshot helps, or the server ends."""
         reactor = self._backend.reactor
         with reactor.bells.listen(ANY_JOB, ANY_NODE) as rung:
             if self._is_new:
-                yield await self._frame(await self._all_jobs(), is_snapshot=True)
+                self._left = deque(await self._all_jobs())
+                yield await self._frame(await self._some_left(), is_snapshot=True)
             else:
-                yield await self._frame(())
+                yield await self._frame([])
             while not self._backend.is_closing:
                 rung.clear()
                 at = reactor.commit
@@ -72,10 +76,11 @@ class ClusterWatch:
                     return
                 self._commit = at
                 jobs = [entry.record for job_id in changed if (entry := reactor.cluster.jobs.get(JobId(job_id)))]
-                line = await self._frame(jobs)
+                line = await self._frame(await self._summed(jobs) + await self._some_left())
                 if line:
                     yield line
-                    await asyncio.sleep(PERIOD)
+                if line or self._left:
+                    await asyncio.sleep(0 if self._left else PERIOD)
                     continue
                 try:
                     async with asyncio.timeout(HEARTBEAT):
@@ -84,22 +89,32 @@ class ClusterWatch:
                     self._nodes = {
                         name: node for name, node in self._nodes.items() if name == self._backend.info.node_id
                     }
-                    yield await self._frame(()) or self._line(ClusterFrame(cursor=self._cursor()))
+                    yield await self._frame([]) or self._line(ClusterFrame(cursor=self._cursor()))
 
     async def _all_jobs(self) -> Iterable[JobRecord]:
-        """Jobs that have not ended, and the newest others."""
+        """Jobs that are in memory, then the newest others."""
         wanted = JobQuery(namespace=self._namespace, is_reversed=True, limit=NEWEST)
         newest, _ = await self._backend.reactor.store.jobs(wanted)
-        jobs = {record.job.id: record for record in newest}
-        live = (entry.record for entry in self._backend.reactor.cluster.jobs.values())
-        return (jobs | {record.job.id: record for record in live}).values()
+        jobs = {entry.id: entry.record for entry in self._backend.reactor.cluster.jobs.values()}
+        return (jobs | {record.job.id: record for record in newest if record.job.id not in jobs}).values()
 
-    async def _frame(self, records: Iterable[JobRecord], *, is_snapshot: bool = False) -> bytes:
+    async def _some_left(self) -> list[JobSummary]:
+        """As many of the snapshot's jobs as can be counted in a moment; ended ones are counted in the store."""
+        found: list[JobSummary] = []
+        began = self._backend.now()
+        while self._left:
+            found += await self._summed([self._left.popleft()])
+            if self._backend.now() - began >= PERIOD * SECOND:
+                break
+        return found
+
+    async def _summed(self, records: Iterable[JobRecord]) -> list[JobSummary]:
+        wanted = [record for record in records if self._namespace in ("", "*", record.job.namespace)]
+        return [summary_line(*await self._backend.summaries.of(record)) for record in wanted]
+
+    async def _frame(self, summaries: Sequence[JobSummary], *, is_snapshot: bool = False) -> bytes:
         """What changed, as a line; empty when nothing did and this is not the first one."""
         is_first = not self._nodes
-        counted = self._backend.summaries.of
-        wanted = [record for record in records if self._namespace in ("", "*", record.job.namespace)]
-        summaries = [summary_line(*await counted(record)) for record in wanted]
         nodes = {node.info.node_id: node for node in all_nodes(self._backend)}
         changed = tuple(node for name, node in nodes.items() if still(node) != still(self._nodes.get(name)))
         gone = tuple(self._nodes.keys() - nodes.keys())
@@ -112,7 +127,8 @@ class ClusterWatch:
         return self._line(frame)
 
     def _cursor(self) -> str:
-        return f"{self._backend.reactor.start_id}.{self._commit}"
+        """Where to go on; empty as long as the snapshot is not whole."""
+        return "" if self._left else f"{self._backend.reactor.start_id}.{self._commit}"
 
     def _line(self, frame: ClusterFrame) -> bytes:
         return msgspec.json.encode(frame) + b"\n"

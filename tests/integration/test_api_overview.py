@@ -82,6 +82,17 @@ async def test_the_watch_begins_with_everything_and_goes_on_with_what_changes(ap
     assert sum(told[1]["Jobs"][0]["Summary"].values()) == 2
 
 
+async def test_a_snapshot_that_takes_long_comes_in_pieces_and_has_a_cursor_when_it_is_whole(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.routes.overview.PERIOD", 0)
+    for name in ("one", "two"):
+        await api.submit(name, count=1)
+    first, second = await lines(api, WATCH, 2)
+    assert (first["Snapshot"], first["Cursor"], "Snapshot" in second, bool(second["Cursor"])) == (True, "", False, True)
+    assert {job["Name"] for frame in (first, second) for job in frame["Jobs"]} == {"one", "two"}
+
+
 async def test_the_watch_is_live(api: Api) -> None:
     agent = Agent(api)
     await api.submit(count=1)
