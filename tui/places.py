@@ -50,6 +50,7 @@ PLACES = {
         Place(id="nodes", title="Nodes", where="nodes:NodesPage", commands=("nodes",)),
         Place(id="node", title="Node", where="node:NodePage", commands=("node",)),
         Place(id="profiles", title="Profiles", where="profiles:ProfilesPage", commands=("profile", "profiles")),
+        Place(id="find", title="Find", where="find:FindPage", needs="job", commands=("find",)),
         Place(id="compose", title="Compose", where="compose:ComposePage", commands=("compose",)),
         Place(id="logs", title="Logs of all", where="logs_all:LogsPage", needs="job", commands=("logs",)),
         Place(id="compare", title="Compare", where="compare:ComparePage", needs="partition", commands=("compare",)),

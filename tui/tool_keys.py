@@ -22,6 +22,8 @@ TOOL_KEYS = (
     # events
     Key("events.follow", "f", "follow", "follow", "Stay at the newest", 2),
     Key("events.trouble", "e", "trouble", "errors only", "Only what went wrong, and back", 3),
+    # what was found
+    Key("find.log", "l", "log", "log", "The log of the partition", 2),
     # profiles
     Key("profiles.new", "n", "new", "new", "Add a profile", 3),
     # logs of all
@@ -70,6 +72,7 @@ TOOL_TOGETHER = (
     ("app", "page", "move", "list", "node"),
     ("app", "page", "move", "list", "events"),
     ("app", "page", "move", "list", "profiles"),
+    ("app", "page", "move", "list", "find"),
     ("app", "page", "compose"),
     ("app", "page", "text", "logs"),
     ("app", "page", "move", "compare"),

@@ -13,6 +13,7 @@ from tui.app import ShoalApp
 from tui.screens.compose import ComposePage
 from tui.screens.job import JobPage
 from tui.screens.log import LogPage
+from tui.widgets.retry_fields import doubled
 
 
 @pytest.fixture
@@ -57,6 +58,36 @@ async def test_failures_are_told_apart_and_one_group_is_retried_in_five_keys(api
         await shows(pilot, "retry: 2 partitions")
     states = (await api.get(f"{JOBS}/{job_id}/partitions"))["Summary"]
     assert states.get("Failed") == 1
+
+
+async def test_a_lack_of_memory_is_retried_with_twice_of_it_in_three_keys(api: Api) -> None:
+    job_id = await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("E")
+        await shows(pilot, "2 failure groups")
+        await pilot.press("r")
+        await shows(pilot, "Retry 2 partitions of etl")
+        own = (await api.get(f"{JOBS}/{job_id}"))["Job"]["Tasks"][0]["Resources"]["Memory"]
+        await shows(pilot, doubled(own))
+        await pilot.press("y")
+        await shows(pilot, "retry: 2 partitions")
+
+
+async def test_who_has_a_text_in_its_log_is_found_from_the_command_bar(api: Api) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("enter")
+        await shows(pilot, "last error")
+        await pilot.press("colon", *"find bad date", "enter")
+        await shows(pilot, "1 hit")
+        await shows(pilot, "logs searched")
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: isinstance(app.screen, LogPage) and app.screen.at.partition == 2, "its log")
+        await shows(pilot, "1/1 matches")
 
 
 async def test_a_group_leads_to_its_cells_and_to_a_sample_log(api: Api) -> None:

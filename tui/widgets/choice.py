@@ -46,7 +46,7 @@ class Choice(Lines, can_focus=True):
         self._draw()
 
     def _draw(self) -> None:
-        is_here = self.has_focus
+        is_here = self.screen.focused is self  # `has_focus` is set only after `on_focus`
         self.styles.width = len(self.label) + 6
         self.show(
             [[(f"{'▸' if is_here else ' '} [ {self.label} ] "[: len(self.label) + 6], "cursor" if is_here else "")]]
