@@ -20,6 +20,8 @@ from orchestrator.routes.backend import Backend
 from orchestrator.routes.packing import little_endian
 from orchestrator.selection import SLICE, group_of, normalised
 
+GROUPED = 300
+"""Failures that are put into groups between two looks at other work."""
 NAMES = ("Started", "Finished", "Failure")
 
 
@@ -51,17 +53,19 @@ class Fields:
         added: list[GroupName] = []
         job = self._entry.record.job
         if self._names & {"Started", "Finished"}:
-            for glance in await self._store.glances(job.id, job.version, indices):
+            for number, glance in enumerate(await self._store.glances(job.id, job.version, indices)):
                 at = glance.index if places is None else places[glance.index]
                 if at < width:
                     started[at] = seconds_from(job.create_time, glance.started)
                     finished[at] = seconds_from(job.create_time, glance.finished)
+                if number % SLICE == SLICE - 1:
+                    await asyncio.sleep(0)
         if "Failure" in self._names:
             for number, glance in enumerate(await self._store.glances(job.id, job.version, indices, is_failed=True)):
                 at = glance.index if places is None else places[glance.index]
                 if at < width:
                     failure[at] = self._place(group_of(glance), glance.cause, glance.exit_code, glance.message, added)
-                if number % SLICE == SLICE - 1:
+                if number % GROUPED == GROUPED - 1:
                     await asyncio.sleep(0)
         return FieldValues(
             started=little_endian(started) if "Started" in self._names else b"",
