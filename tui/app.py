@@ -101,12 +101,12 @@ class ShoalApp(App[int], inherit_bindings=False):
     def spent(self, seconds: float) -> None:
         """What the last painting cost. A slow terminal is asked to tell when it has got there."""
         self._cost = 0.8 * self._cost + 0.2 * seconds
-        if self.terminal.text(self.monotonic()):
-            self._ask_terminal()
+        if self.is_terminal_slow():
+            self.call_after_refresh(self._ask_terminal)
 
-    def is_terminal_busy(self) -> bool:
-        """Whether the terminal has not shown yet what was painted before: nothing more for now, but what keys cause."""
-        return self.terminal.is_busy(self.monotonic())
+    def is_terminal_slow(self) -> bool:
+        """Whether what is painted takes its time to be seen."""
+        return bool(self.terminal.text(self.monotonic()))
 
     def _ask_terminal(self, before: str = "", after: str = "") -> None:
         if self._driver is None or self.is_headless or self.is_web:

@@ -78,7 +78,7 @@ class Page(Screen[None], inherit_bindings=False):
         if self.shoal.is_paused or self not in self.app.screen_stack or not self._is_seen():
             return
         now = time.monotonic()
-        if now - self._painted < self.shoal.pace() or self.shoal.is_terminal_busy():
+        if now - self._painted < self.shoal.pace() or self.shoal.terminal.is_busy(self.shoal.monotonic()):
             return
         self._painted = now
         self.paint()

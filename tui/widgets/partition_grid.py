@@ -56,6 +56,9 @@ class PartitionGrid(ScrollView, can_focus=True, inherit_bindings=False):
         self.model = model
         self.cursor = 0
         """The cell under the cursor."""
+        self._behind: set[int] = set()
+        """Rows that look different and were not drawn again yet."""
+        self._latest = -1
         self.is_faded = False
         """Whether the picture is old: the link is down."""
         self.is_fitted = True
@@ -118,11 +121,22 @@ class PartitionGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=max(0, row - self.size.height // 2), animate=False)
         self.post_message(self.Moved(self))
 
-    def flush(self) -> int:
-        """Draw what the model says has changed; returns how many cells that were."""
+    def flush(self, most: int | None = None) -> int:
+        """Draw what the model says has changed; returns how many cells that were.
+
+        With `most` so many rows at most, the others the next times, in turn: for terminals behind a slow link.
+        """
         dirty = self.model.settle()
-        columns = self.columns
-        for row in {cell // columns for cell in dirty}:
+        columns, top = self.columns, self.scroll_offset.y
+        self._behind |= {cell // columns for cell in dirty}
+        rows = sorted(row for row in self._behind if top <= row < top + self.size.height)
+        if most is not None and len(rows) > most:
+            rows = sorted(rows, key=lambda row: (row <= self._latest, row))[:most]
+            self._latest = rows[-1]
+            self._behind.difference_update(rows)
+        else:
+            self._behind.clear()
+        for row in rows:
             self._refresh_row(row)
         return len(dirty)
 

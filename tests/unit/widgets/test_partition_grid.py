@@ -117,3 +117,25 @@ async def test_without_colour_completed_is_quiet_and_failed_is_reversed(*, is_as
     assert failed.style is not None
     assert failed.style.reverse
     assert failed.style.bold
+
+
+async def test_for_a_slow_terminal_few_rows_are_drawn_at_a_time_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of([S.WAITING] * 1000)
+    app = GridApp(model)
+    async with app.run_test(size=(110, 12)) as pilot:
+        grid = app.query_one(PartitionGrid)
+        model.show(1)
+        grid.lay_out()
+        await pilot.pause()
+        drawn: list[int] = []
+        monkeypatch.setattr(grid, "_refresh_row", drawn.append)
+        for index in range(0, 1000, 100):
+            model.view.states[index] = S.FAILED
+        model.update(range(0, 1000, 100))
+        assert grid.flush(4) == 10
+        assert len(drawn) == 4
+        grid.flush(4)
+        grid.flush(4)
+        assert sorted(drawn) == list(range(10)), "each row once"
+        grid.flush(4)
+        assert len(drawn) == 10
