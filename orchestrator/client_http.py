@@ -11,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
 
+from orchestrator import client_challenge
 from orchestrator.contract.api import ErrorEnvelope, Problem
 
 T = TypeVar("T")
+AUTH = "/api/v1/auth"
 Query = Mapping[str, str | int | float | bool | None]
 
 PATIENCE = 15.0
@@ -78,14 +80,17 @@ class Connection:
         instance_id: str = "",
         namespace: str = "",
         ca_file: Path | None = None,
+        key_file: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """`url` is `http://host:port`; `namespace` is where names of jobs are looked up (empty = `default`).
 
         `ca_file` (PEM) has the authorities whose certificates are trusted; None = those that this machine knows. Raises OSError.
+        `key_file` is where the key is kept with which a Bacalhau's challenge is answered; None = it is not.
         """
         self.url = url.rstrip("/")
         self.namespace = namespace
+        self.key_file = key_file
         self.has_partitions = True
         """Whether the server has routes for partitions; False once a Bacalhau has answered."""
         self.headers = {"X-Bacalhau-InstanceID": instance_id} if instance_id else {}
@@ -133,6 +138,8 @@ class Connection:
     ) -> T:
         content = None if body is None else msgspec.json.encode(body)
         response = await self._send(method, path, self.query(query), content)
+        if response.status_code == httpx.codes.UNAUTHORIZED and await self._introduce():
+            response = await self._send(method, path, self.query(query), content)
         if response.status_code != httpx.codes.OK:
             raise refusal(response.status_code, response.content)
         try:
@@ -140,6 +147,30 @@ class Connection:
         except msgspec.MsgspecError as error:
             message = f"the answer to {method} {path} is not understood: {error}"
             raise ClientError(message, code="BadAnswer", hint="is this an orchestrator of the same version?") from error
+
+    async def _introduce(self) -> bool:
+        """Answer the server's challenge, if it has one and we have no token; whether we have one now. Raises ClientError."""
+        if self.key_file is None or "Authorization" in self.headers:
+            return False
+        asked = await self._send("GET", AUTH, {}, None)
+        try:
+            found = msgspec.json.decode(asked.content, type=client_challenge.Methods).challenge()
+            if asked.status_code != httpx.codes.OK or found is None:
+                return False
+            name, method = found
+            data = await asyncio.to_thread(client_challenge.signed, method.params.phrase, self.key_file)
+            body = msgspec.json.encode({"Name": name, "MethodData": data})
+            answer = await self._send("POST", f"{AUTH}/{quote(name, safe='')}", {}, body)
+            granted = msgspec.json.decode(answer.content, type=client_challenge.Authentication).granted
+        except client_challenge.ChallengeError as error:
+            raise ClientError(str(error), status=401, code="Unauthorized") from error
+        except msgspec.MsgspecError:
+            return False
+        if not granted.success or not granted.token:
+            message = f"unauthorized: {granted.reason}"
+            raise ClientError(message, status=401, code="Unauthorized")
+        self.headers["Authorization"] = self.http.headers["Authorization"] = f"Bearer {granted.token}"
+        return True
 
     async def _send(self, method: str, path: str, query: Mapping[str, str], content: bytes | None) -> httpx.Response:
         """Send, and send again while the connection breaks *after* something of it worked; a first refusal is final."""

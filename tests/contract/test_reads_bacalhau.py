@@ -1,10 +1,12 @@
 """Our client and CLI in front of a real Bacalhau: it answers what was recorded, and has neither partitions nor a watch."""
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +30,7 @@ from orchestrator.contract.api import (
 )
 from orchestrator.contract.node import BuildVersion, NodeInfo
 from orchestrator.contract.partitions import PartitionState
+from orchestrator.routes import auth
 from tests.helpers.recorded import GOLDEN, MISSING, Recorded
 from tui.cli.context import Context
 from tui.cli.main import run
@@ -194,3 +197,45 @@ def test_the_cli_shows_the_jobs_and_nodes_of_a_bacalhau(shoal: Shoal) -> None:
     assert shoal("job", "wait", BAD)[0] == 1
     assert shoal("agent", "config")[0] == 0
     assert shoal("job", "describe", "j-nope")[0] == 3
+
+
+class Guarded(Recorded):
+    """The same, that answers nobody who has not signed its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(f"{request.method} {request.url.path}")
+        if request.url.path == "/api/v1/auth/clientkey":
+            sent = json.loads(base64.b64decode(json.loads(request.content)["MethodData"]))
+            modulus, exponent = auth.public_key(base64.b64decode(sent["PublicKey"]))
+            is_good = auth.is_signed(b"orch", base64.b64decode(sent["PhraseSignature"]), modulus, exponent)
+            granted = {"success": is_good, "token": "good"}
+            return httpx.Response(200, json={"Authentication": granted})
+        if request.url.path == "/api/v1/auth" or request.headers.get("authorization") == "Bearer good":
+            return super().__call__(request)
+        envelope = {"Status": 401, "Message": "Request Unauthorized", "RequestID": "", "Code": "Unauthorized"}
+        return httpx.Response(401, json={**envelope, "Component": "Authorizer"})
+
+
+async def test_a_challenge_is_answered_with_a_key_that_is_kept(tmp_path: Path) -> None:
+    key = tmp_path / "home" / "user_id.pem"
+    for _ in range(2):
+        server = Guarded()
+        async with OrchestratorClient("http://b:1", key_file=key, transport=httpx.MockTransport(server)) as client:
+            assert (await client.grid(THREE)).count == 3
+        assert server.asked.count("POST /api/v1/auth/clientkey") == 1
+    assert key.stat().st_mode & 0o077 == 0
+    key.write_text("nonsense")
+    async with OrchestratorClient("http://b:1", key_file=key, transport=httpx.MockTransport(Guarded())) as client:
+        with pytest.raises(ClientError, match=r"user_id\.pem"):
+            await client.nodes()
+
+
+async def test_without_a_key_or_with_a_token_a_401_is_final() -> None:
+    async with OrchestratorClient("http://b:1", token="bad", transport=httpx.MockTransport(Guarded())) as client:
+        with pytest.raises(ClientError) as refused:
+            await client.nodes()
+    assert refused.value.status == 401

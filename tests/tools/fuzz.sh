@@ -21,7 +21,10 @@ for _ in $(seq 100); do
     curl --silent --fail "http://127.0.0.1:$port/readyz" >/dev/null && break
     sleep 0.1
 done
-$home/bin/schemathesis run "http://127.0.0.1:$port/schema" --url "http://127.0.0.1:$port" --phases fuzzing --no-color \
+curl --silent --fail -o /dev/null -X PUT -H 'Content-Type: application/json' "http://127.0.0.1:$port/api/v1/orchestrator/jobs" -d \
+    '{"Job": {"Name": "fuzz", "Type": "batch", "Count": 9, "Tasks": [{"Name": "main", "Engine": {"Type": "process", "Params": {"Command": "true"}}}]}}'
+printf '[parameters]\n"path.job_id" = "fuzz"\n"path.index" = 3\n' >"$data/schemathesis.toml"
+$home/bin/schemathesis --config-file "$data/schemathesis.toml" run "http://127.0.0.1:$port/schema" --url "http://127.0.0.1:$port" --phases fuzzing --no-color \
     --max-time "$seconds" --request-timeout 10 --exclude-path-regex 'watch|events' --warnings off \
     --checks not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance
 ! grep request_failed "$data/log"

@@ -28,7 +28,14 @@ def test_contract_brings_msgspec_and_nothing_else() -> None:
     assert {name for name in ours(after) if not name.startswith("orchestrator.contract")} == set()
 
 
-CLIENT = ("orchestrator.client", "orchestrator.client_http", "orchestrator.client_stream", "orchestrator.contract")
+CLIENT = (
+    "orchestrator.client",
+    "orchestrator.client_challenge",
+    "orchestrator.client_fold",
+    "orchestrator.client_http",
+    "orchestrator.client_stream",
+    "orchestrator.contract",
+)
 
 
 @pytest.mark.parametrize(

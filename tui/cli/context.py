@@ -39,6 +39,7 @@ class Context:
             instance_id=settings.instance_id(),
             namespace=namespace,
             ca_file=settings.ca_file,
+            key_file=settings.home / "user_id.pem",
         )
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
