@@ -138,7 +138,7 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
         lines: list[list[Piece]] = [[(f"target: {deed.scope}", ""), (f"  now: {states}" if states else "", "muted")]]
         if deed.verb == "retry":
             tick = "[x]" if self.includes_completed else "[ ]"
-            lines.append([("They start again with fresh attempts; earlier attempts and logs are kept.", "muted")])
+            lines.append([("Fresh attempts; earlier ones and their logs are kept.", "muted")])
             lines.append([("i ", "key"), (f"{tick} include completed ones", "muted")])
         else:
             lines.append([("What runs is ended; what is completed is kept.", "muted")])

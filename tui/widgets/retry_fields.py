@@ -35,7 +35,7 @@ class RetryFields(Horizontal):
     DEFAULT_CSS = """
     RetryFields { height: 1; margin: 1 0 0 0; }
     RetryFields Label { width: auto; padding: 0 1 0 0; }
-    RetryFields Input { height: 1; border: none; background: $panel; padding: 0 1; margin: 0 2 0 0; width: 1fr; }
+    RetryFields Input { height: 1; border: none; background: $panel; padding: 0; margin: 0 1 0 0; width: 1fr; }
     """
 
     def compose(self) -> ComposeResult:
