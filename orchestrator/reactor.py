@@ -37,7 +37,7 @@ from orchestrator.core.draft import Draft
 from orchestrator.core.model import NEVER, AnswerRecord
 from orchestrator.core.nodes import LATE
 from orchestrator.core.put import Put
-from orchestrator.core.restore import restore
+from orchestrator.core.restore import filled, restore
 from orchestrator.errors import AmbiguousJobError, JobNotFoundError, OrchestratorError, StoreError
 from orchestrator.store.base import Store
 from orchestrator.watch import ANY_JOB, ANY_NODE, Bells, ChangeLog, Latest, job_bell, node_bell
@@ -383,9 +383,8 @@ class Reactor:
         if record is None:
             raise JobNotFoundError(job_id)
         rows = await self.store.partitions(job_id, record.job.version)
-        entry = JobEntry(record, await self.store.next_seq(job_id))
-        for row in rows:
-            entry.put(row)
+        # Beside the loop: a hundred thousand partitions take a third of a second.
+        entry = await asyncio.to_thread(filled, record, await self.store.next_seq(job_id), rows)
         known = self.cluster.jobs.get(job_id)
         if known:
             return known

@@ -5,7 +5,7 @@ from orchestrator.contract.ids import JobId, NodeId, Timestamp, after
 from orchestrator.contract.node import Connection
 from orchestrator.core.cluster import Cluster, JobEntry, NodeEntry, need_of
 from orchestrator.core.deadlines import Deadline, Kind
-from orchestrator.core.model import JobRecord, Snapshot
+from orchestrator.core.model import JobRecord, PartitionRecord, Snapshot
 
 
 def restore(
@@ -48,6 +48,14 @@ def restore(
     for node in cluster.nodes.values():
         remind_of_node(cluster, node, now)
     return cluster
+
+
+def filled(record: JobRecord, next_seq: int, rows: list[PartitionRecord]) -> JobEntry:
+    """The arrays of a stored job."""
+    entry = JobEntry(record, next_seq)
+    for row in rows:
+        entry.put(row)
+    return entry
 
 
 def remind_of_job(cluster: Cluster, entry: JobEntry, now: Timestamp) -> None:
