@@ -9,7 +9,7 @@ from tui.widgets.choice import Choice
 from tui.widgets.lines import Lines
 
 BOX = """
-    height: auto; width: 80%; max-width: 96; min-width: 50; padding: 1 2; background: $surface; border: round $primary;
+    height: auto; width: 80%; max-width: 96; min-width: 50; padding: 1 2; background: $background; border: round $primary;
 """
 
 
