@@ -11,6 +11,7 @@ from orchestrator.contract.api import NodeList
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import JobId, NodeId
+from orchestrator.contract.node import NodeState
 from orchestrator.contract.overview import ClusterEvent, ClusterEvents
 from orchestrator.contract.partitions import FailureGroup, Failures, Grid, Rows
 from orchestrator.contract.plan import Difference, Plan, PlanKind, PlannedNode
@@ -56,7 +57,7 @@ def rich_cluster() -> FakeApi:
         )
         groups.append(group)
     api.on("GET", f"{JOBS}/[^/]+/failures", Failures(next_token="", items=tuple(groups)))
-    nodes = tuple(node_of(name) for name in ("n-01", "n-02", "n-07"))
+    nodes = tuple(labelled(node_of(name)) for name in ("n-01", "n-02", "n-07"))
     api.on("GET", "/api/v1/orchestrator/nodes", NodeList(next_token="", nodes=nodes))
     api.on("GET", "/api/v1/orchestrator/nodes/.+", {"Node": msgspec.to_builtins(nodes[0])})
     rows = Rows(next_token="", items=tuple(row(index, "running") for index in (434, 437, 440)))
@@ -102,6 +103,12 @@ def rich_cluster() -> FakeApi:
     )
     api.on("PUT", JOBS, plan)
     return api
+
+
+def labelled(node: NodeState) -> NodeState:
+    """The node with labels as one would have them."""
+    info = msgspec.structs.replace(node.info, labels={"os": "linux", "zone": "eu-1"})
+    return msgspec.structs.replace(node, info=info)
 
 
 @pytest.mark.parametrize(("size", "look"), VARIANTS)
