@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -13,13 +13,14 @@ import msgspec
 from orchestrator import client_fold
 from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError
 from orchestrator.client_http import Query, refusal, unreachable
-from orchestrator.contract.api import LogFrame, LogFrameValue
+from orchestrator.contract.api import STREAM_NUMBERS, LogFrame, LogFrameValue
 from orchestrator.contract.job import Job
 from orchestrator.contract.overview import ClusterFrame
 from orchestrator.contract.partitions import Frame, Grid
 
 PERIOD = 1.0
 """Seconds between two looks at a job of a server that does not tell by itself."""
+STREAM_WORDS = {number: stream.value for stream, number in STREAM_NUMBERS.items()}
 SILENCE = 30.0
 """Seconds without even a heartbeat after which a watch counts as broken."""
 NORMAL_END = 1000
@@ -123,10 +124,11 @@ async def logs(client: OrchestratorClient, job: str, wanted: LogQuery) -> AsyncG
 
     Raises ClientError with what the server says in an error frame, UnreachableError when the stream breaks off.
     """
-    from websockets.asyncio.client import connect  # noqa: PLC0415 - only logs need it, and it is slow to import
-    from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException  # noqa: PLC0415
-
-    parts = urlsplit(client.url)
+    if not client.has_partitions:
+        async with aclosing(_logs_of_executions(client, job, wanted)) as lines:
+            async for line in lines:
+                yield line
+        return
     query = client.query(
         {
             "partitions": wanted.partitions,
@@ -138,6 +140,41 @@ async def logs(client: OrchestratorClient, job: str, wanted: LogQuery) -> AsyncG
             "timestamps": wanted.timestamps or None,
         }
     )
+    async with aclosing(_log_frames(client, job, query)) as lines:
+        async for line in lines:
+            yield line
+
+
+async def _logs_of_executions(
+    client: OrchestratorClient, job: str, wanted: LogQuery
+) -> AsyncGenerator[LogFrameValue, None]:
+    """The same from a Bacalhau, which gives the log of one execution at a time: one partition after the other."""
+    rows = await client.rows(job, "" if wanted.partitions == "all" else wanted.partitions)
+    for row in rows.items:
+        attempts = (await client.partition(job, row.index)).attempts
+        if wanted.attempt != "all":
+            number = len(attempts) if wanted.attempt == "last" else int(wanted.attempt)
+            attempts = tuple(one for one in attempts if one.attempt == number)
+        for attempt in attempts:
+            query: Query = {
+                "execution_id": attempt.execution_id,
+                "follow": wanted.follow or None,
+                "tail": wanted.tail == 0 or None,
+            }
+            async with aclosing(_log_frames(client, job, client.query(query))) as lines:
+                async for line in lines:
+                    if wanted.stream in ("", STREAM_WORDS.get(line.type)):
+                        yield msgspec.structs.replace(line, partition=row.index, attempt=attempt.attempt)
+
+
+async def _log_frames(
+    client: OrchestratorClient, job: str, query: dict[str, str]
+) -> AsyncGenerator[LogFrameValue, None]:
+    """Frames of a log's WebSocket until the server closes it."""
+    from websockets.asyncio.client import connect  # noqa: PLC0415 - only logs need it, and it is slow to import
+    from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException  # noqa: PLC0415
+
+    parts = urlsplit(client.url)
     scheme = "wss" if parts.scheme == "https" else "ws"
     url = f"{scheme}://{parts.netloc}{JOBS}/{quote(job, safe='')}/logs?{urlencode(query)}"
     decoder = msgspec.json.Decoder(LogFrame)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from orchestrator.client import ClientError, NodeAnswer, OrchestratorClient
+from orchestrator.client_stream import LogQuery, logs
 from orchestrator.contract.api import (
     DiffResponse,
     ErrorEnvelope,
@@ -22,6 +23,7 @@ from orchestrator.contract.api import (
     HistoryList,
     JobList,
     LogFrame,
+    LogFrameValue,
     NodeList,
     PutJobResponse,
     RerunResponse,
@@ -239,3 +241,23 @@ async def test_without_a_key_or_with_a_token_a_401_is_final() -> None:
         with pytest.raises(ClientError) as refused:
             await client.nodes()
     assert refused.value.status == 401
+
+
+async def test_logs_are_read_execution_by_execution(
+    client: OrchestratorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    async def frames(
+        _client: OrchestratorClient, _job: str, query: dict[str, str]
+    ) -> AsyncGenerator[LogFrameValue, None]:
+        asked.append(query)
+        yield LogFrameValue(type=1, line="out\n")
+        yield LogFrameValue(type=2, line="err\n")
+
+    monkeypatch.setattr("orchestrator.client_stream._log_frames", frames)
+    async with client:
+        await client.grid(THREE)
+        lines = [line async for line in logs(client, THREE, LogQuery(partitions="1-2", stream="out"))]
+    assert [(line.partition, line.attempt, line.line) for line in lines] == [(1, 1, "out\n"), (2, 1, "out\n")]
+    assert all(query["execution_id"].startswith("e-") for query in asked)

@@ -98,6 +98,10 @@ async def raw_log(
     context: Context, client: OrchestratorClient, job: str, index: int, attempt: int, stream: str
 ) -> None:
     """Write one attempt's log byte for byte; both streams in the order in which they were seen."""
+    if not client.has_partitions:
+        options = LogOptions(select=str(index), attempt=str(attempt), stream=stream, has_prefix=False)
+        await stream_logs(context, client, job, options)
+        return
     streams = [_pieces(client, job, index, attempt, name) for name in ([stream] if stream else ["out", "err"])]
     async for piece in _merged(streams):
         context.output.raw(piece)
