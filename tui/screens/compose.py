@@ -92,6 +92,8 @@ class ComposePage(Page, inherit_bindings=False):
         """Begin with something."""
         self.drafts = Drafts(self.shoal.options.settings.home, self.shoal.options.profile)
         self._show_view("form")
+        for line in self.query(Input):
+            line.cursor_blink = False
         if self.at.job_id:
             self.run_worker(self._begin_from(self.at.job_id), group="begin", exclusive=True, exit_on_error=False)
             return

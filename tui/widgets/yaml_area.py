@@ -14,6 +14,10 @@ class YamlArea(TextArea):
     YamlArea, YamlArea:focus { border: none; padding: 0; }
     """
 
+    def on_mount(self) -> None:
+        """Nothing blinks."""
+        self.cursor_blink = False
+
     def get_line(self, line_index: int) -> Text:
         """A line as it is drawn: every odd character is one cell, so that the cursor stays true."""
         line = super().get_line(line_index)
