@@ -102,7 +102,7 @@ async def run(config: Config, store: Store, listener: socket.socket, ending: asy
     """Run reactor and server on an open store and a bound socket until `ending` is set. Raises as `serve` does."""
     directory = config.data_dir
     node_id = await asyncio.to_thread(identity, directory)
-    reactor = Reactor(store, node_id, lease=config.lease, fence=config.fence)
+    reactor = Reactor(store, node_id, lease=config.lease, fence=config.fence, approves_by_hand=config.manual_approval)
     await reactor.start()
     results = await Results.open(directory / "results", config.max_result)
     tokens = Tokens(directory, is_exposed=not is_loopback(config.host))

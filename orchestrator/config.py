@@ -39,6 +39,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that a node works on without hearing anything; at least the lease."""
     store: str = "sqlite"
     """`sqlite`, or `memory`: nothing outlives the process."""
+    manual_approval: bool = False
+    """Whether a node that joins waits until somebody approves it: `shoal node approve`."""
     max_result: int = 10 << 30
     """Bytes of one archive of results."""
 
@@ -53,6 +55,7 @@ NAMES = {
     "lease": ("how long a node's word counts, 30s (30s)", "DURATION"),
     "fence": ("how long a node works on without hearing anything, 10m (10m)", "DURATION"),
     "store": ("sqlite, or memory: nothing outlives the process (sqlite)", "KIND"),
+    "manual_approval": ("nodes that join wait until somebody approves them", ""),
     "config": ("a YAML file with any of these", "FILE"),
 }
 
@@ -149,17 +152,15 @@ def _convert(said: Mapping[str, Any]) -> Config:
         lacking = "tls_key" if key is None else "tls_cert"
         message = f"{lacking}: found nothing, allowed: a file: tls_cert and tls_key go together"
         raise ConfigError(message)
-    no_tls = str(said.get("no_tls", False)).lower()
-    if no_tls not in ("true", "false"):
-        message = f"no_tls: found {no_tls!r}, allowed: true, false"
-        raise ConfigError(message)
-    if no_tls == "true" and cert is not None:
+    no_tls = _truth("no_tls", said)
+    if no_tls and cert is not None:
         message = "no_tls: found true, allowed: false, as there is a tls_cert"
         raise ConfigError(message)
     return Config(
         tls_cert=cert,
         tls_key=key,
-        no_tls=no_tls == "true",
+        no_tls=no_tls,
+        manual_approval=_truth("manual_approval", said),
         host=_host(str(said.get("host", default.host))),
         port=_port(str(said.get("port", default.port))),
         data_dir=Path(str(said.get("data_dir", default.data_dir))).expanduser().absolute(),
@@ -167,6 +168,15 @@ def _convert(said: Mapping[str, Any]) -> Config:
         fence=fence,
         store=store,
     )
+
+
+def _truth(name: str, said: Mapping[str, Any]) -> bool:
+    """A setting that is true or false."""
+    word = str(said.get(name, False)).lower()
+    if word not in ("true", "false"):
+        message = f"{name}: found {word!r}, allowed: true, false"
+        raise ConfigError(message)
+    return word == "true"
 
 
 def _host(text: str) -> str:

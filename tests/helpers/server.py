@@ -24,13 +24,16 @@ JOBS = "/api/v1/orchestrator/jobs"
 
 
 @contextlib.asynccontextmanager
-async def orchestrator(directory: Path, store: Store | None = None, *, lease: float = 30.0) -> AsyncIterator[str]:
+async def orchestrator(
+    directory: Path, store: Store | None = None, *, lease: float = 30.0, manual_approval: bool = False
+) -> AsyncIterator[str]:
     """A running orchestrator; gives its URL. Without a store of its own it forgets all at the end."""
     listener = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     ending = asyncio.Event()
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
-    config = Config(data_dir=directory, lease=lease, fence=max(600.0, lease))
+    fence = max(600.0, lease)
+    config = Config(data_dir=directory, lease=lease, fence=fence, manual_approval=manual_approval)
     serving = asyncio.ensure_future(run(config, store or MemoryStore(), listener, ending))
     try:
         async with httpx.AsyncClient() as client, asyncio.timeout(10):
