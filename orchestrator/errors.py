@@ -164,6 +164,19 @@ class CannotStopError(OrchestratorError):
             super().__init__(f"job {job} is in terminal state {state} and cannot transition to Stopped")
 
 
+class TypeChangedError(OrchestratorError):
+    """A known job was submitted as another type; a job keeps the type that it began with."""
+
+    status = 409
+    code = "ResourceInUse"
+
+    def __init__(self, name: str, old: str, new: str) -> None:
+        super().__init__(
+            f"job {name} is a {old} job and cannot become a {new} job",
+            hint="give the new job another name, or none",
+        )
+
+
 class JobExistsError(OrchestratorError):
     """A new job names an id that another one has."""
 

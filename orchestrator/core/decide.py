@@ -38,7 +38,14 @@ from orchestrator.core.model import NEVER, JobRecord, Overridden, Override
 from orchestrator.core.reconcile.batch import ask_to_stop, stop_everything
 from orchestrator.core.reconcile.by_type import evaluate, follow_nodes, matching
 from orchestrator.core.schedule import schedule
-from orchestrator.errors import CannotRerunError, CannotStopError, JobEndedError, JobExistsError, NoChangesError
+from orchestrator.errors import (
+    CannotRerunError,
+    CannotStopError,
+    JobEndedError,
+    JobExistsError,
+    NoChangesError,
+    TypeChangedError,
+)
 
 RESERVED_META = "bacalhau.org/"
 NOT_BEGUN = (JobStateType.UNDEFINED, JobStateType.PENDING, JobStateType.QUEUED)
@@ -91,6 +98,8 @@ def submit(draft: Draft, command: Submit) -> Submitted:
     if known is None:
         return begin(draft, wanted)
     old = draft.job(known).job
+    if wanted.type is not old.type:
+        raise TypeChangedError(old.name, old.type, wanted.type)
     if not command.is_forced and spec_of(wanted) == spec_of(old):
         raise NoChangesError(old.name, old.id)
     return update(draft, old, wanted, "Job update requested by user", "Job updated")
@@ -181,7 +190,6 @@ def spec_of(job: Job) -> Job:
         job,
         id=JobId(""),
         name="",
-        type=job.type,
         meta={key: value for key, value in job.meta.items() if not key.startswith(RESERVED_META)},
         state=JobState(state_type=JobStateType.UNDEFINED),
         version=0,

@@ -48,10 +48,23 @@ class Turn:
         self.draft = draft
         self.entry = entry
         self.rooms = rooms
-        self.partitions: Iterator[PartitionRecord] = placeable(draft, entry.id)
         self.placed = 0
         record = draft.job(entry.id)
         self.overrides = entry.overrides if record.overrides == entry.record.overrides else overrides_of(record)
+        rows = placeable(draft, entry.id)
+        is_odd = self.overrides.__contains__
+        self.partitions: Iterator[PartitionRecord] = iter(())
+        self.odd: Iterator[PartitionRecord] = iter(())
+        if record.targets:
+            self.odd = rows
+        elif self.overrides:
+            self.odd = (draft.row(entry.id, index) for index in self.overrides if may_begin(draft, entry.id, index))
+            self.partitions = (row for row in rows if not is_odd(row.index))
+        else:
+            self.partitions = rows
+        self.without_room: set[tuple[Override | None, NodeId | None]] = set()
+        """Kinds of odd partitions that found no room in this pass."""
+        self.kinds = len(record.targets) or len(set(self.overrides.values()))
         self.mean_run = draft.mean_run(entry.id)
         self.wishes = [c for c in draft.job(entry.id).job.constraints if is_preference(c)]
         self._heap: list[tuple[tuple[int, int, float], NodeId]] | None = None
@@ -189,6 +202,12 @@ def placeable(draft: Draft, job_id: JobId) -> Iterator[PartitionRecord]:
             yield entry.row(index)
 
 
+def may_begin(draft: Draft, job_id: JobId, index: int) -> bool:
+    """Whether one partition may be placed now."""
+    row = draft.row(job_id, index)
+    return row.state in HUNGRY and row.retry_due <= draft.now and not draft.live(job_id, index)
+
+
 def order(draft: Draft, job_id: JobId) -> tuple[int, int, int, JobId]:
     """Whose turn comes first: the smallest."""
     job = draft.job(job_id).job
@@ -197,26 +216,45 @@ def order(draft: Draft, job_id: JobId) -> tuple[int, int, int, JobId]:
 
 def place_next(draft: Draft, turn: Turn) -> bool:
     """Place the job's next partition; False = it has none, or there is no room."""
+    return place_odd(draft, turn) or place_plain(draft, turn)
+
+
+def place_odd(draft: Draft, turn: Turn) -> bool:
+    """Place the next partition that is not like the others; of each kind only the first that finds no room is tried."""
     record = draft.job(turn.entry.id)
-    is_choosy = bool(record.targets or record.overrides)
-    if not is_choosy and not turn.heap:
-        return False
-    for row in turn.partitions:
+    for row in turn.odd:
         override = turn.overrides.get(row.index)
-        avoided = row.last_node if row.state is PartitionState.RETRYING else NodeId("")
-        if override or record.targets:
-            need = need_of(record.job, override) if override else turn.entry.need
-            room = turn.find(need, override, record.targets[row.index] if record.targets else None, avoided)
-        else:
-            need = turn.entry.need
-            room = turn.choose(avoided)
+        target = record.targets[row.index] if record.targets else None
+        if (override, target) in turn.without_room:
+            if len(turn.without_room) >= turn.kinds:
+                return False
+            continue
+        need = need_of(record.job, override) if override else turn.entry.need
+        room = turn.find(need, override, target, avoided_by(row))
         if room is not None:
             assign(draft, turn, row, room, override, need)
             turn.put_back(room)
             return True
-        if not is_choosy:
-            return False  # what does not fit now fits none of the others
+        turn.without_room.add((override, target))
     return False
+
+
+def place_plain(draft: Draft, turn: Turn) -> bool:
+    """Place the next partition that is like the others: what does not fit now fits none of them."""
+    if not turn.heap:
+        return False
+    row = next(turn.partitions, None)
+    room = turn.choose(avoided_by(row)) if row is not None else None
+    if row is None or room is None:
+        return False
+    assign(draft, turn, row, room, None, turn.entry.need)
+    turn.put_back(room)
+    return True
+
+
+def avoided_by(row: PartitionRecord) -> NodeId:
+    """The node that a partition should not be tried on again if another one has room."""
+    return row.last_node if row.state is PartitionState.RETRYING else NodeId("")
 
 
 def assign(

@@ -39,6 +39,7 @@ from orchestrator.errors import (
     NodeRefusedError,
     NodeStateConflictError,
     SessionConflictError,
+    TypeChangedError,
 )
 from tests.helpers.harness import SimNode, World, a_job
 
@@ -100,7 +101,7 @@ class ClusterHistory(RuleBasedStateMachine):
         job = replace(job, type=kind, count=0 if kind in PINNED else count)
         try:
             job_id = self.world.submit(job, is_forced=is_forced)
-        except NoChangesError:
+        except (NoChangesError, TypeChangedError):
             return
         if job_id not in self.job_ids:
             self.job_ids.append(job_id)

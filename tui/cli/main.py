@@ -9,7 +9,7 @@ import click
 from tui.cli import argv as command_line
 from tui.cli.context import Context
 from tui.cli.diagnostics import CommandError, ExitCode, UsageError, from_client, report
-from tui.cli.output import Output
+from tui.cli.output import Output, OutputClosedError
 from tui.cli.verbs import GROUPS, VERBS, overview
 from tui.settings import SettingsError, load
 
@@ -27,7 +27,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         try:
             code = _run(argv, environ, output)
             output.flush()
-        except BrokenPipeError:
+        except (BrokenPipeError, OutputClosedError):
             _close_stdout()
             return ExitCode.CLOSED
         except CommandError as error:
@@ -41,7 +41,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return report(CommandError(message, ExitCode.FAILED), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - a bug of ours is told in one line too
         return report(bug(error, environ), as_json=as_json)
-    except BrokenPipeError:
+    except (BrokenPipeError, OutputClosedError):
         _close_stdout()
         return ExitCode.CLOSED
     return code

@@ -3,10 +3,11 @@
 On a terminal tables fit its width; anywhere else nothing is wrapped, cut or coloured.
 """
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
 import msgspec
 
@@ -31,11 +32,53 @@ COLOURS = {
 """Words that are coloured on a terminal: SGR codes."""
 
 
+class OutputClosedError(SystemExit):
+    """Nobody reads stdout any more. A way out, not an error: nothing between here and `main` may take it for one."""
+
+
+class _Pipe(io.TextIOBase):
+    """A stream whose end raises OutputClosedError: click would take a BrokenPipeError for a failure."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError as error:
+            raise OutputClosedError from error
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise OutputClosedError from error
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def raw(self, content: bytes) -> None:
+        buffer: BinaryIO | None = getattr(self._stream, "buffer", None)
+        if buffer is None:
+            self.write(content.decode(errors="replace"))
+            return
+        try:
+            self._stream.flush()
+            buffer.write(content)
+            buffer.flush()
+        except BrokenPipeError as error:
+            raise OutputClosedError from error
+
+
 class Output:
-    """Writes data to a stream. BrokenPipeError goes up to `main`, which ends silently."""
+    """Writes data to a stream. When nobody reads it any more, OutputClosedError goes up to `main`, which ends silently."""
 
     def __init__(self, stream: IO[str] | None = None, *, is_terminal: bool | None = None, width: int = 0) -> None:
-        self.stream = stream or sys.stdout
+        self._pipe = _Pipe(stream or sys.stdout)
+        self.stream = cast("IO[str]", self._pipe)
         self.is_terminal = self.stream.isatty() if is_terminal is None else is_terminal
         self.has_colour = self.is_terminal and not os.environ.get("NO_COLOR")
         self._width = width
@@ -84,13 +127,7 @@ class Output:
 
     def raw(self, content: bytes) -> None:
         """Bytes as they are."""
-        self.stream.flush()
-        buffer = getattr(self.stream, "buffer", None)
-        if buffer is None:
-            self.stream.write(content.decode(errors="replace"))
-        else:
-            buffer.write(content)
-        self.flush()
+        self._pipe.raw(content)
 
     def flush(self) -> None:
         """Hand everything over to whoever reads."""

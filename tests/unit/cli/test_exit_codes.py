@@ -1,3 +1,4 @@
+import io
 import json
 import signal
 import subprocess
@@ -160,6 +161,22 @@ def test_a_reader_that_went_away_ends_it_silently() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+class Gone(io.StringIO):
+    """A stream that nobody reads any more."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_goes_away_in_the_middle_of_a_verb_ends_it_silently(
+    shoal: Shoal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.cli.main._close_stdout", lambda: None)
+    monkeypatch.setattr(sys, "stdout", Gone())
+    done = shoal("job", "list", "--json")
+    assert (done.code, done.err) == (141, "")
 
 
 def test_it_starts_without_what_it_does_not_need() -> None:

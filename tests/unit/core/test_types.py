@@ -1,5 +1,7 @@
 """Job types besides batch, and partitions that a retry asked something different for."""
 
+import time
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,7 +12,7 @@ from orchestrator.contract.job import Backoff, Job, JobStateType, JobType, Resou
 from orchestrator.core.commands import DeleteNode, Stop, StopPartitions
 from orchestrator.core.commands import Retry as RetryPartitions
 from orchestrator.core.model import Override
-from orchestrator.errors import JobExistsError
+from orchestrator.errors import JobExistsError, TypeChangedError
 from tests.helpers.harness import SimNode, World, a_job, a_node_info
 
 QUICK = Retry(max_attempts=2, backoff=Backoff(initial=1, factor=2, max=60, jitter=False))
@@ -247,3 +249,44 @@ def test_a_retry_avoids_the_nodes_it_names_and_a_plain_one_takes_that_back() -> 
     world.do(RetryPartitions(job_id=job_id, partitions=(range(2),)))
     assert world.cluster.jobs[job_id].overrides == {}
     assert {world.attempts(job_id, index)[-1].node_id for index in (0, 1)} == {"n1"}
+
+
+@pytest.mark.parametrize("kind", [JobType.OPS, JobType.SERVICE, JobType.DAEMON])
+def test_a_job_cannot_become_one_of_another_type(kind: JobType) -> None:
+    world = World()
+    join(world, "n1")
+    world.submit(a_job("mine"))
+    with pytest.raises(TypeChangedError, match=f"job mine is a batch job and cannot become a {kind} job"):
+        world.submit(typed(kind, count=1 if kind is JobType.SERVICE else 0, name="mine"), is_forced=True)
+
+
+def test_many_overridden_partitions_cost_a_pass_no_more_than_one() -> None:
+    world = World()
+    world.check_no_room_is_wasted = lambda: None  # type: ignore[method-assign]
+    world.cluster.check = lambda: None  # type: ignore[method-assign]
+    (node,) = join(world, "n1", cpu=1)
+    job_id = world.submit(a_job(count=50_000, cpu="1", retry=Retry(max_attempts=1)))
+    world.do(Stop(job_id=job_id, reason=""))
+    override = Override(resources=ResourcesConfig(memory="2mb"))
+    world.do(RetryPartitions(job_id=job_id, partitions=(range(1, 50_000),), override=override))
+    work([node])
+    began = time.perf_counter()
+    for _ in range(20):
+        for execution in node.running():
+            node.succeed(execution)
+        node.sync()
+    assert time.perf_counter() - began < 5, "each pass looks at every partition that waits"
+    assert len(node.started) > 10
+
+
+def test_overridden_partitions_do_not_keep_the_others_from_room_that_fits_them() -> None:
+    world = World()
+    (node,) = join(world, "n1", cpu=2)
+    job_id = world.submit(a_job(count=3, cpu="1", retry=Retry(max_attempts=1)))
+    world.do(Stop(job_id=job_id, reason=""))
+    work([node])
+    large = Override(resources=ResourcesConfig(cpu="64"))
+    world.do(RetryPartitions(job_id=job_id, partitions=(range(1),), override=large))
+    world.do(RetryPartitions(job_id=job_id, partitions=(range(1, 3),)))
+    work([node])
+    assert world.words(job_id) == "244"
