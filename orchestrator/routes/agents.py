@@ -212,6 +212,7 @@ async def put_result(
         if ended is None or ended.published is None:
             await backend.results.delete(execution.id)
         raise ResultGoneError(execution.id)
+    backend.uploaded.add(execution.id)
     url = f"{base_url(request)}/api/v1/orchestrator/jobs/{execution.job_id}/results/{execution.index}.tar.gz"
     where = SpecConfig(type="urlDownload", params={"URL": url})
     return Response(msgspec.json.encode(where), media_type="application/json")

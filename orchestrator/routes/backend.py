@@ -47,6 +47,8 @@ class Backend:
         self.is_closing = False
         """Whether the server is about to end: held answers and streams end."""
         self._followed: set[ExecutionId] = set()
+        self.uploaded: set[ExecutionId] = set()
+        """Executions with results here that had not ended when those were stored."""
 
     def close(self) -> None:
         """Answer everyone who waits: the server is about to end."""
@@ -69,13 +71,22 @@ class Backend:
             self.reactor.wake(execution.node_id)
 
     async def follow_ends(self) -> None:
-        """Tell the logbook when executions that are followed have ended; never returns."""
+        """Tell the logbook when executions that are followed have ended, and drop results that nobody accepted; never returns."""
         with self.reactor.bells.listen(ANY_JOB) as rung:
             while True:
                 rung.clear()
                 for execution_id in self._followed - self.reactor.cluster.executions.keys():
                     self.logbook.ended(execution_id)
+                for execution_id in self.uploaded - self.reactor.cluster.executions.keys():
+                    await self._judge_results(execution_id)
                 await rung.wait()
+
+    async def _judge_results(self, execution_id: ExecutionId) -> None:
+        """An execution with results has ended: they stay only if they are its own published ones."""
+        self.uploaded.discard(execution_id)
+        record = await self.reactor.store.execution(execution_id)
+        if record is None or record.published is None:
+            await self.results.delete(execution_id)
 
     async def execution(self, execution_id: ExecutionId) -> ExecutionRecord | None:
         """An execution, from memory while it has not ended."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 import itertools
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, TypeVar
@@ -85,9 +86,12 @@ def checked(value: T | None, problems: Sequence[Problem]) -> T:
 
 
 def token_of(request: HttpRequest, token: str) -> str:
-    """The key under which an answer is kept: a token means one request; empty = it is not kept."""
+    """The key under which an answer is kept: a token means one request of one caller; empty = it is not kept."""
     token = token or request.query_params.get("idempotency_token", "")
-    return f"{request.method} {request.url.path} {token}" if token else ""
+    if not token:
+        return ""
+    caller = hashlib.sha256(request.headers.get("authorization", "").encode()).hexdigest()[:16]
+    return f"{request.method} {request.url.path} {caller} {token}"
 
 
 async def answer(

@@ -1,6 +1,7 @@
 """What agents call: sync held and answered, uploads taken and refused, results fetched back."""
 
 import asyncio
+import gzip
 import io
 import tarfile
 from collections.abc import AsyncIterator
@@ -27,11 +28,11 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
 def archive(index: int, content: bytes = b"hello") -> bytes:
     """An archive as agents make it."""
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+    with tarfile.open(fileobj=packed, mode="w") as tar:
         member = tarfile.TarInfo(f"partition-{index}/stdout")
         member.size = len(content)
         tar.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
+    return gzip.compress(packed.getvalue(), mtime=0)
 
 
 async def test_a_sync_is_held_until_there_is_something_new(api: Api) -> None:
@@ -188,6 +189,23 @@ async def test_a_result_of_what_ended_or_is_no_archive_is_refused(api: Api) -> N
     late = await agent.put_result(execution, archive(0))
     assert (late.status_code, late.json()["Code"]) == (410, "Gone")
     assert (await agent.put_log(execution, "out", 0, b"late logs are welcome\n")).status_code == 200
+
+
+async def test_results_of_an_execution_that_failed_after_all_are_dropped(tmp_path: Path) -> None:
+    async with orchestrator(tmp_path) as url:
+        agent = Agent(Api(url))
+        await agent.api.submit(count=1, Publisher={"Type": "orchestrator"}, Retry={"MaxAttempts": 1})
+        await agent.sync()
+        execution = agent.at(0)
+        await agent.put_result(execution, archive(0))
+        kept = [path for path in tmp_path.rglob("*") if execution in path.name]  # noqa: ASYNC240
+        assert kept
+        agent.end(0, exit_code=1, cause=Cause.EXIT)
+        await agent.sync()
+        async with asyncio.timeout(10):
+            while any(path.exists() for path in kept):  # noqa: ASYNC110 - files tell nobody
+                await asyncio.sleep(0.01)
+        await agent.api.http.aclose()
 
 
 async def test_a_restarted_orchestrator_goes_on_and_runs_nothing_again(tmp_path: Path) -> None:
