@@ -137,8 +137,8 @@ class WasmEngine:
         if line:
             ended = msgspec.json.decode(line, type=Ended)
             return Outcome(exit_code=ended.exit_code, cause=ended.cause, message=ended.message)
-        code = await host.process.wait()
-        message = "" if host.is_stopped else f"its host ended with {code}"
+        await host.process.communicate()
+        message = "" if host.is_stopped else f"its host ended with {host.process.returncode}"
         return Outcome(exit_code=137, cause=Cause.SIGNAL, message=message)
 
 
@@ -208,7 +208,9 @@ async def end(host: _Host) -> None:
     """End a host and wait for it."""
     with contextlib.suppress(ProcessLookupError):
         host.process.kill()
-    await host.process.wait()
+    if host.running is not None:
+        await asyncio.wait([host.running])
+    await host.process.communicate()
 
 
 def mark_of(owner: Owner) -> str:

@@ -29,7 +29,7 @@ def test_an_engine_restarted_in_the_middle_of_a_job_costs_the_task_nothing(
     start_cluster: StartCluster, engine: PrivateEngine
 ) -> None:
     cluster = start_cluster(nodes=1, lease=10, cpu=0.4, engines="docker", environ={"DOCKER_HOST": engine.host})
-    script = 'sleep 3; echo "did $BACALHAU_PARTITION_INDEX"'
+    script = 'sleep 7; echo "did $BACALHAU_PARTITION_INDEX"'
     job_id = cluster.submit(docker_job("restart", "busybox", "sh", "-c", script, count=8, Retry=ONCE))
     wait_until(lambda: len(cluster.rows(job_id, "running")) == 4, 30, "four run")
     engine.end()

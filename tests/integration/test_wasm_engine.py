@@ -220,7 +220,7 @@ async def test_hosts_of_a_dead_agent_end_by_themselves(tmp_path: Path) -> None:
     host = int(await agent.stdout.readline())
     assert procfs.is_started_with(host, OWNER, mark_of(owner))
     agent.send_signal(signal.SIGKILL)
-    await agent.wait()
+    await agent.communicate()
     deadline = time.monotonic() + 5
     while procfs.is_alive(host):
         assert time.monotonic() < deadline

@@ -4,9 +4,11 @@ from array import array
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from orchestrator.contract.partitions import STOPPING
 from tui.feed import JobView
+from tui.model.ansi import shown
 from tui.model.job import JobModel, Lens
 from tui.model.levels import SCALES, Level, fitting
 from tui.model.logtext import LogText, pick, search, wrapped
@@ -105,6 +107,7 @@ def test_wrapping_counts_the_rows_of_every_line(lines: list[bytes], width: int) 
         text.append(0, line + b"\n")
     rows, total = [], 0
     for line in lines:
-        total += max(1, -(-len(line) // width))
+        cells = sum(cell_len(piece) for piece, _ in shown(line))
+        total += max(1, -(-cells // width))
         rows.append(total)
     assert list(wrapped(text.blocks, width)) == rows

@@ -127,7 +127,7 @@ class Ledger:
         row = rows.get(key)
         if was is not None and was.state in SETTLED:
             self._fresh[key] = was.attempts
-        elif retried and row is not None and row.billed == 0:
+        elif retried and row is not None and row.billed == row.lost == 0:
             self._fresh[key] = execution.attempt - 1  # it failed for good and was retried in one batch
         siblings = [other for other in siblings if other.attempt > self._fresh.get(key, 0)]
         policy = record.job.retry_policy
