@@ -97,7 +97,7 @@ class Bench:
         assert isinstance(handle, Handle)
         await until(is_enough)
         agent.send_signal(signal.SIGKILL)
-        await agent.wait()
+        await agent.communicate()
         return handle
 
     async def close(self) -> None:
