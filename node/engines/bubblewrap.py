@@ -24,6 +24,8 @@ CONTAINERS = tuple(Path("/var/lib", name) for name in ("docker", "containerd", "
 """Where engines keep containers: their mounts come and go, and a sandbox cannot be made of what goes meanwhile."""
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
 """What root may do inside; not mount, not trace, not talk to devices."""
+PROBES = 5
+"""Tries until bubblewrap is held not to work here."""
 
 
 class Status(msgspec.Struct, frozen=True, rename="kebab"):
@@ -68,7 +70,8 @@ class Bubblewrap:
             "/dev",
             "true",
         ]
-        works = subprocess.run(probe, check=False, capture_output=True).returncode == 0
+        # More than once: a container's mount that goes while the sandbox is made spoils a single try.
+        works = any(subprocess.run(probe, check=False, capture_output=True).returncode == 0 for _ in range(PROBES))
         return cls(program, data_directory) if works else None
 
     def layout(
