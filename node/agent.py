@@ -181,7 +181,12 @@ class Agent:
                 case Forget(execution_id):
                     forgotten.append(self._forget(execution_id))
         if forgotten:
-            self._tasks.create_task(self._remove(forgotten))
+            removal = self._remove(forgotten)
+            try:
+                self._tasks.create_task(removal)
+            except RuntimeError:  # the agent is ending: the next one removes what no journal names
+                removal.close()
+                raise
             self._shed_jobs()
         self._fill()
         self._settled.set()
