@@ -1,11 +1,13 @@
 """The UI in a browser: who may come in, and that what comes in is the UI."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import psutil
 import pytest
 from aiohttp import web
 
@@ -30,6 +32,9 @@ async def server(tmp_path: Path) -> AsyncIterator[ShoalServer]:
     await web.TCPSite(runner, made.host, made.port).start()
     yield made
     await runner.cleanup()
+    async with asyncio.timeout(20):  # a UI that outlives the loop could not tell of its end
+        while psutil.Process().children():  # noqa: ASYNC110 - nobody tells when they have ended
+            await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
