@@ -46,17 +46,8 @@ def reject(draft: Draft, node_id: NodeId) -> None:
     if record.membership is Membership.REJECTED:
         raise NodeStateConflictError(node_id, "rejected")
     give_up_work(draft, node_id, "Execution stop requested because node has been rejected")
-    node = draft.change_node(node_id)
-    node.used, node.named, node.backlog = Resources(), frozenset(), frozenset()
-    draft.set_node_record(
-        replace(
-            node.record,
-            membership=Membership.REJECTED,
-            connection=Connection.DISCONNECTED,
-            disconnected_since=draft.now,
-            last_error="node rejected",
-        )
-    )
+    node = cut_off(draft, node_id, "node rejected")
+    draft.set_node_record(replace(node.record, membership=Membership.REJECTED))
 
 
 def delete(draft: Draft, node_id: NodeId) -> None:
@@ -103,6 +94,16 @@ def known(draft: Draft, node_id: NodeId) -> NodeEntry:
     node = draft.node(node_id)
     if node is None:
         raise NodeNotFoundError(node_id)
+    return node
+
+
+def cut_off(draft: Draft, node_id: NodeId, why: str) -> NodeEntry:
+    """Count a node as disconnected: what it said last means nothing now. Its executions are the caller's to judge."""
+    node = draft.change_node(node_id)
+    node.used, node.named, node.backlog = Resources(), frozenset(), frozenset()
+    draft.set_node_record(
+        replace(node.record, connection=Connection.DISCONNECTED, disconnected_since=draft.now, last_error=why)
+    )
     return node
 
 

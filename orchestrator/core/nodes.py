@@ -11,7 +11,7 @@ from orchestrator.contract.node import Connection, Membership, NodeInfo, Resourc
 from orchestrator.core.cluster import NodeEntry
 from orchestrator.core.deadlines import Deadline, Kind
 from orchestrator.core.draft import Draft
-from orchestrator.core.membership import end_drain
+from orchestrator.core.membership import cut_off, end_drain
 from orchestrator.core.model import NEVER, NodeRecord
 from orchestrator.core.observe import lose, observe
 from orchestrator.core.placement import refusal
@@ -155,17 +155,8 @@ def judge_lease(draft: Draft, node_id: NodeId) -> None:
     if node.lease_until > draft.now:
         draft.remind(Deadline(node.lease_until, Kind.LEASE, node_id))
         return
-    node = draft.change_node(node_id)
-    node.used, node.named, node.backlog = Resources(), frozenset(), frozenset()
+    node = cut_off(draft, node_id, "heartbeat timeout")
     node.turn += 1
-    draft.set_node_record(
-        replace(
-            node.record,
-            connection=Connection.DISCONNECTED,
-            disconnected_since=draft.now,
-            last_error="heartbeat timeout",
-        )
-    )
     for execution_id in list(node.live):
         execution = draft.live_execution(execution_id)
         if execution.desired is not DesiredState.STOPPED:

@@ -191,9 +191,8 @@ def placeable(draft: Draft, job_id: JobId) -> Iterator[PartitionRecord]:
     left = {index for index, execution in over.live.get(job_id, {}).items() if not execution}
     changed = left | over.rows.get(job_id, {}).keys() | over.ripe.get(job_id, {}).keys()
     for index in sorted(changed):
-        row = draft.row(job_id, index)
-        if row.state in HUNGRY and row.retry_due <= draft.now and not draft.live(job_id, index):
-            yield row
+        if may_begin(draft, job_id, index):
+            yield draft.row(job_id, index)
     if job_id in over.untouched:
         return  # where the others stand is only in the arrays after `put`: they are for the next batch
     entry = draft.entry(job_id)

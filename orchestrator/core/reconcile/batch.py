@@ -7,6 +7,7 @@ from orchestrator.contract.history import Topic
 from orchestrator.contract.ids import ExecutionId, JobId, after
 from orchestrator.contract.job import JobStateType
 from orchestrator.contract.partitions import SETTLED, PartitionState
+from orchestrator.contract.units import format_duration
 from orchestrator.core.draft import Draft
 from orchestrator.core.model import NEVER, ExecutionRecord
 from orchestrator.core.retry import GiveUp, RetryAt, next_attempt
@@ -90,7 +91,7 @@ def evaluate(draft: Draft, job_id: JobId) -> None:
         return
     total = record.job.task.timeouts.total_timeout
     if total and after(record.began, total) <= draft.now:
-        message = f"Job timed out. Job took longer than {go_duration(total)}"
+        message = f"Job timed out. Job took longer than {format_duration(total)}"
         hint = "Increase the task timeout or allocate more resources"
         draft.tell(job_id, Topic.JOB_TIMEOUT, message, {"IsError": "true", "Hint": hint})
         stop_everything(draft, job_id, JobStateType.FAILED, message, "Execution stopped due to job failure")
@@ -146,12 +147,3 @@ def ask_to_stop(draft: Draft, execution_id: ExecutionId, cause: Cause, message: 
     if execution.desired is not DesiredState.STOPPED:
         draft.tell(execution.job_id, Topic.SCHEDULING, message, execution=execution)
         draft.want_stopped(replace(execution, desired=DesiredState.STOPPED, desired_message=message, stop_cause=cause))
-
-
-def go_duration(seconds: int) -> str:
-    """Whole seconds as Bacalhau writes them: `1m0s`, `1h0m0s`, `5s`."""
-    hours, rest = divmod(seconds, 3600)
-    minutes, rest = divmod(rest, 60)
-    if hours:
-        return f"{hours}h{minutes}m{rest}s"
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

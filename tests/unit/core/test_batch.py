@@ -5,8 +5,9 @@ import pytest
 from orchestrator.contract.execution import Cause, ExecutionState
 from orchestrator.contract.job import Backoff, JobStateType, Retry, TimeoutConfig
 from orchestrator.contract.partitions import PartitionState
+from orchestrator.contract.units import format_duration
 from orchestrator.core.model import PartitionRecord
-from orchestrator.core.reconcile.batch import go_duration, hash_of
+from orchestrator.core.reconcile.batch import hash_of
 from tests.helpers.harness import SimNode, World, a_job
 
 STEADY = Backoff(initial=10, factor=2, max=300, jitter=False)
@@ -203,7 +204,7 @@ def test_a_job_ends_in_one_revision_and_its_rows_are_written_out() -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5s"), (60, "1m0s"), (3600, "1h0m0s"), (90_061, "25h1m1s")])
 def test_durations_are_told_as_bacalhau_does(seconds: int, text: str) -> None:
-    assert go_duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_a_hash_depends_on_the_text_alone() -> None:
