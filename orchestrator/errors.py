@@ -1,6 +1,7 @@
 """What can go wrong for a caller of the orchestrator, each with its Code and HTTP status on the wire."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from orchestrator.contract.api import Problem
@@ -313,6 +314,15 @@ class StorageError(OrchestratorError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+@contextlib.contextmanager
+def storage_errors(place: object) -> Iterator[None]:
+    """What the disk refuses below `place` comes out as StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(str(error.filename or place), error.strerror or str(error)) from error
 
 
 class ResultRefusedError(OrchestratorError):

@@ -16,7 +16,7 @@ import msgspec
 from orchestrator.contract.agent import LogMark, Stream
 from orchestrator.contract.ids import ExecutionId, Timestamp, after, is_execution_id
 from orchestrator.core.model import NEVER, ExecutionRecord, TailRecord
-from orchestrator.errors import ExecutionNotFoundError, InvalidRequestError, StorageError
+from orchestrator.errors import ExecutionNotFoundError, InvalidRequestError, storage_errors
 from orchestrator.logfile import LogFile
 from orchestrator.logview import LineReader, StreamView
 
@@ -109,7 +109,7 @@ class Logbook:
         file = self._file(execution_id)
         lock = self._locks.setdefault(execution_id, asyncio.Lock())
         async with lock:
-            with self._told():
+            with storage_errors(self._directory):
                 size = await asyncio.to_thread(file.append, stream, offset, content, marks, is_gap=is_gap)
         if watch := self._watches.get(execution_id):
             watch.wake()
@@ -140,7 +140,7 @@ class Logbook:
             raise InvalidRequestError(message)
         log = await self._open(execution_id)
         view = log.views[stream]
-        with self._told():
+        with storage_errors(self._directory):
             begin, content = await asyncio.to_thread(view.read, offset, limit)
         end = begin + len(content)
         return LogPiece(
@@ -181,7 +181,7 @@ class Logbook:
 
     async def delete(self, execution_id: ExecutionId) -> None:
         """Remove what was shipped of a log; nothing there is fine."""
-        with self._told():
+        with storage_errors(self._directory):
             await asyncio.to_thread(self._file(execution_id).delete)
 
     async def _known(self, log: "OpenLog", readers: Sequence[LineReader], *, is_over: bool) -> AsyncIterator[LogLine]:
@@ -191,7 +191,7 @@ class Logbook:
                 await asyncio.sleep(0)  # a block of empty lines would keep the event loop for long
             for reader in readers:
                 while not reader.lines and reader.has_more:
-                    with self._told():
+                    with storage_errors(self._directory):
                         await asyncio.to_thread(reader.fill)
                 if is_over and not reader.lines:
                     reader.flush()
@@ -209,7 +209,7 @@ class Logbook:
             raise ExecutionNotFoundError(execution_id)
         log = OpenLog(record, file)
         log.end(await self._source.tails(execution_id))
-        with self._told():
+        with storage_errors(self._directory):
             await asyncio.to_thread(log.refresh)
         return log
 
@@ -218,7 +218,7 @@ class Logbook:
         if is_asked or log.record.started == NEVER:
             log.record = await self._source.execution(log.record.id) or log.record
             log.end(await self._source.tails(log.record.id))
-        with self._told():
+        with storage_errors(self._directory):
             await asyncio.to_thread(log.refresh)
 
     @contextlib.contextmanager
@@ -243,13 +243,6 @@ class Logbook:
         if not is_execution_id(execution_id):
             raise ExecutionNotFoundError(execution_id)
         return LogFile(self._directory / execution_id[2:4] / execution_id)
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(str(error.filename or self._directory), error.strerror or str(error)) from error
 
 
 class OpenLog:

@@ -4,13 +4,12 @@ An archive is taken whole or not at all, and looked through first: unpacking it 
 """
 
 import asyncio
-import contextlib
 import gzip
 import os
 import posixpath
 import tarfile
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Self
 from uuid import uuid4
@@ -18,7 +17,13 @@ from uuid import uuid4
 import msgspec
 
 from orchestrator.contract.ids import ExecutionId, is_execution_id
-from orchestrator.errors import ExecutionNotFoundError, InvalidRequestError, ResultRefusedError, StorageError
+from orchestrator.errors import (
+    ExecutionNotFoundError,
+    InvalidRequestError,
+    ResultRefusedError,
+    StorageError,
+    storage_errors,
+)
 
 PIECE = 256 << 10
 """Bytes of a download at a time."""
@@ -51,7 +56,7 @@ class Results:
         Raises StorageError.
         """
         results = cls(directory, max_bytes)
-        with results._told():
+        with storage_errors(results._directory):
             await asyncio.to_thread(results._prepare)
         return results
 
@@ -62,7 +67,7 @@ class Results:
         archive that is too large, damaged or unsafe, and StorageError; then nothing is kept.
         """
         path = self._path(execution_id)
-        with self._told():
+        with storage_errors(self._directory):
             if kept := await asyncio.to_thread(_size, path):
                 return kept
             draft = path.with_name(f"{path.name}.{uuid4()}.part")
@@ -82,7 +87,7 @@ class Results:
         first piece is asked for, and closed with the last one or by `aclose`.
         """
         path = self._path(execution_id)
-        with self._told():
+        with storage_errors(self._directory):
             size = await asyncio.to_thread(_size, path)
         if size is None:
             return None
@@ -95,7 +100,7 @@ class Results:
     async def delete(self, execution_id: ExecutionId) -> None:
         """Remove an execution's archive; none there is fine. Raises StorageError."""
         path = self._path(execution_id)
-        with self._told():
+        with storage_errors(self._directory):
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _receive(self, draft: Path, content: AsyncIterator[bytes]) -> int:
@@ -116,7 +121,7 @@ class Results:
         return size
 
     async def _pieces(self, path: Path, begin: int, end: int) -> AsyncIterator[bytes]:
-        with self._told():
+        with storage_errors(self._directory):
             file = await asyncio.to_thread(path.open, "rb")
             try:
                 await asyncio.to_thread(file.seek, begin)
@@ -138,13 +143,6 @@ class Results:
         if not is_execution_id(execution_id):
             raise ExecutionNotFoundError(execution_id)
         return self._directory / execution_id[2:4] / f"{execution_id}.tar.gz"
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(str(error.filename or self._directory), error.strerror or str(error)) from error
 
 
 def _size(path: Path) -> int | None:
