@@ -14,7 +14,7 @@ import structlog
 
 from node.agent import Agent
 from node.capacity import Offer, find_capacity, labels_of
-from node.config import Config, ConfigError, read_config
+from node.config import Config, read_config
 from node.credentials import Credentials
 from node.environment import Environment
 from node.held import Held, Phase
@@ -29,6 +29,7 @@ from node.shipping import Shipper
 from node.uplink import Uplink, UplinkError, trusting
 from node.watch import OUTPUT_LIMIT
 from orchestrator.contract.ids import NodeId
+from orchestrator.contract.settings import ConfigError
 
 log = structlog.get_logger()
 

@@ -1,11 +1,9 @@
 """What an agent is told at its start: a YAML file, then SHOAL_NODE_* variables, then flags; the later wins."""
 
-import argparse
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,14 +12,11 @@ import yaml
 from node.capacity import Overrides
 from node.inputs.base import InputError
 from node.inputs.local import parse_allowed
+from orchestrator.contract.settings import ConfigError, Settings, nearest
 from orchestrator.contract.units import parse_cpu, parse_gpu, parse_size
 
 PREFIX = "SHOAL_NODE_"
 ENGINES = ("docker", "process", "wasm")
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the message names what was found and what is allowed."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,35 +53,7 @@ def read_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Con
 
     Raises ConfigError for unknown names, with the nearest known one, and for values that are none. `--help` exits.
     """
-    flags = {name: value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
-    variables: dict[str, Any] = {}
-    for variable, value in environment.items():
-        if variable.startswith(PREFIX):
-            name = _known(variable.removeprefix(PREFIX).lower(), variable, lambda known: PREFIX + known.upper())
-            variables[name] = value
-    path = flags.pop("config", None) or variables.pop("config", None)
-    said = (_read_file(Path(path)) if path else {}) | variables | flags
-    return _convert(said)
-
-
-class Parser(argparse.ArgumentParser):
-    """Refuses unknown flags with the nearest known one."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises ConfigError."""
-        unknown = message.partition("unrecognized arguments: ")[2].split()
-        if unknown and unknown[0].startswith("--"):
-            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            message = f"unknown flag {unknown[0]}{_nearest(unknown[0].partition('=')[0], flags)}"
-        raise ConfigError(message)
-
-
-def _parser() -> Parser:
-    parser = Parser(prog="python -m node", description="The agent of one Shoal node.", allow_abbrev=False)
-    for name, (meaning, shape) in NAMES.items():
-        action = "append" if name in LISTS else "store"
-        parser.add_argument("--" + name.replace("_", "-"), dest=name, metavar=shape, help=meaning, action=action)
-    return parser
+    return _convert(SETTINGS.read(arguments, environment, _plain))
 
 
 NAMES = {
@@ -115,43 +82,14 @@ NAMES = {
 LISTS = ("label", "allow_path", "allow_env")
 
 
-def _known(name: str, written: str, spell: Callable[[str], str]) -> str:
-    if name in NAMES:
-        return name
-    message = f"unknown setting {written}{_nearest(spell(name), [spell(known) for known in NAMES])}"
-    raise ConfigError(message)
+SETTINGS = Settings("python -m node", "The agent of one Shoal node.", PREFIX, NAMES, lists=LISTS, example="name: n1")
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known are: {', '.join(known)}"
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    """The settings of a YAML file, their names as in flags, in any case, with - or _ or neither."""
+def _plain(text: str) -> object:
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        message = f"{path}: {error.strerror}"
-        raise ConfigError(message) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        message = f"{path}: no YAML: {error}"
-        raise ConfigError(message) from error
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        message = f"{path}: found {type(found).__name__}, allowed: settings like `name: n1`"
-        raise ConfigError(message)
-    plain = {name.replace("_", ""): name for name in NAMES if name != "config"}
-    settings: dict[str, Any] = {}
-    for key, value in found.items():
-        squeezed = str(key).lower().replace("-", "").replace("_", "")
-        name = plain.get(squeezed) or plain.get(squeezed.removesuffix("s"))
-        if name is None:
-            message = f"{path}: unknown setting {key}{_nearest(str(key), list(plain.values()))}"
-            raise ConfigError(message)
-        settings[name] = value
-    return settings
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def _convert(said: Mapping[str, Any]) -> Config:
@@ -233,7 +171,7 @@ def _engines(value: Any) -> tuple[str, ...] | None:
     engines = tuple(dict.fromkeys(one.lower() for one in _texts("engines", value)))
     for engine in engines:
         if engine not in ENGINES:
-            message = f"engines: found {engine!r}{_nearest(engine, ENGINES)}"
+            message = f"engines: found {engine!r}{nearest(engine, ENGINES)}"
             raise ConfigError(message)
     return engines
 

@@ -18,8 +18,9 @@ import uvicorn
 import uvloop
 
 from orchestrator.app import create_app
-from orchestrator.config import Config, ConfigError, is_loopback, read_config, refuse_exposure
+from orchestrator.config import Config, is_loopback, read_config, refuse_exposure
 from orchestrator.contract.ids import NodeId
+from orchestrator.contract.settings import ConfigError
 from orchestrator.errors import OrchestratorError
 from orchestrator.reactor import Reactor
 from orchestrator.results import Results

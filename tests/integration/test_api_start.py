@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import ConfigError, read_config
+from orchestrator.config import read_config
 from orchestrator.contract.ids import Timestamp
+from orchestrator.contract.settings import ConfigError
 from orchestrator.core.model import Changes
 from orchestrator.errors import StoreError
 from orchestrator.store.memory import MemoryStore

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from node.capacity import Overrides
-from node.config import Config, ConfigError, read_config
+from node.config import Config, read_config
+from orchestrator.contract.settings import ConfigError
 
 
 def test_without_a_word_the_defaults_hold() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from node.config import ConfigError, read_config
+from node.config import read_config
 from node.credentials import Credentials
+from orchestrator.contract.settings import ConfigError
 
 
 def test_a_token_is_made_once_kept_and_shown_only_when_joined(tmp_path: Path) -> None:
