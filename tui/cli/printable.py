@@ -1,7 +1,9 @@
-"""Text from outside, made harmless: never markup, never a control sequence. And amounts and times as people read them."""
+"""Text from outside, made harmless: never markup, never a control sequence. And numbers and times as people read them."""
 
 import re
 from datetime import UTC, datetime
+
+from tui.model.spelling import spelled
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 """Control characters, line and paragraph separators, marks that turn the direction of writing, half characters."""
@@ -11,13 +13,7 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 def printable(text: str) -> str:
     """`text` in one line, with what a terminal would obey written out."""
-    return UNSAFE.sub(_spell, text)
-
-
-def _spell(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    named = {9: "\\t", 10: "\\n", 13: "\\r"}
-    return named.get(code) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+    return UNSAFE.sub(spelled, text)
 
 
 def duration(seconds: float) -> str:
@@ -32,15 +28,6 @@ def duration(seconds: float) -> str:
     if whole < DAY:
         return f"{whole // HOUR}h{whole % HOUR // MINUTE}m"
     return f"{whole // DAY}d{whole % DAY // HOUR}h"
-
-
-def amount(number: float) -> str:
-    """Bytes as `4.1 GB`, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if number < 1000 or unit == "PB":
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    raise AssertionError
 
 
 def counted(number: int, noun: str) -> str:

@@ -8,6 +8,8 @@ import re
 
 from rich.cells import cell_len, set_cell_size
 
+from tui.model.spelling import spelled
+
 UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
@@ -21,13 +23,7 @@ def clean(text: str) -> str:
     r"""`text` in one line, with what a terminal would obey written out, and letters that turn the line as `\u05d0`."""
     if text.isascii() and text.isprintable():
         return text
-    return RIGHT_TO_LEFT.sub(_spell, UNSAFE.sub(_spell, text))
-
-
-def _spell(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    named = {9: "\\t", 10: "\\n", 13: "\\r"}
-    return named.get(code) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+    return RIGHT_TO_LEFT.sub(spelled, UNSAFE.sub(spelled, text))
 
 
 def clip(text: str, width: int) -> str:

@@ -8,7 +8,7 @@ from tui.cli.context import Context
 from tui.cli.diagnostics import UsageError
 from tui.cli.listing import Column, TableOptions, show_list, show_object
 from tui.cli.options import checked_labels, limit_option, object_options, order_options, table_options
-from tui.cli.printable import amount
+from tui.model.moments import bytes_text
 
 if TYPE_CHECKING:
     from orchestrator.contract.node import NodeState
@@ -87,8 +87,8 @@ def _capacity(node: "NodeState") -> list[str]:
     free, most = compute.available_capacity, compute.max_capacity
     return [
         f"{free.cpu:.1f} / {most.cpu:.1f}",
-        f"{amount(free.memory)} / {amount(most.memory)}",
-        f"{amount(free.disk)} / {amount(most.disk)}",
+        f"{bytes_text(free.memory)} / {bytes_text(most.memory)}",
+        f"{bytes_text(free.disk)} / {bytes_text(most.disk)}",
         f"{free.gpu} / {most.gpu}",
     ]
 
