@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 if TYPE_CHECKING:
+    from orchestrator.contract.partitions import Attempt
     from tui.screens.page import Page
 
 
@@ -24,6 +25,16 @@ class Focus(msgspec.Struct, frozen=True, kw_only=True):
     node_id: str = ""
     argument: str = ""
     """What followed the command in the command bar."""
+
+    def on(self, attempt: "Attempt | None") -> "Focus":
+        """One attempt at the partition, None = its last, wherever that ran."""
+        return Focus(
+            job_id=self.job_id,
+            job_name=self.job_name,
+            partition=self.partition,
+            attempt=attempt.attempt if attempt else 0,
+            node_id=attempt.node_id if attempt else "",
+        )
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

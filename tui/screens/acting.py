@@ -1,26 +1,20 @@
 """Retry and stop: the dialog says what would happen, as the server counts it, before anything does."""
 
 import contextlib
-from typing import TYPE_CHECKING, cast
 
 import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from orchestrator.client import ClientError
 from orchestrator.contract.partitions import ActionResult
-from tui.bindings import bindings
 from tui.model.moments import counted
 from tui.places import Focus
-from tui.screens.dialogs import BOX
+from tui.screens.dialogs import BOX, Dialog
 from tui.widgets.choice import Choice
 from tui.widgets.lines import Lines, Piece
 from tui.widgets.retry_fields import Hint, Overrides, RetryFields
-
-if TYPE_CHECKING:
-    from tui.app import ShoalApp
 
 MANY = 1_000
 """From more partitions on, the job's name has to be typed."""
@@ -42,11 +36,9 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     """Of a retry: what went wrong, as far as it is one thing."""
 
 
-class ActDialog(ModalScreen[bool], inherit_bindings=False):
+class ActDialog(Dialog):
     """Gives whether it was done."""
 
-    BINDINGS = bindings("dialog")
-    AUTO_FOCUS = "#cancel"
     DEFAULT_CSS = f"""
     ActDialog #box {{ {BOX} }}
     ActDialog #what {{ height: 1; }}
@@ -62,11 +54,6 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
         self.counted: ActionResult | None = None
         self.includes_completed = False
         self._is_busy = False
-
-    @property
-    def shoal(self) -> "ShoalApp":
-        """The app, with its type."""
-        return cast("ShoalApp", self.app)
 
     def compose(self) -> ComposeResult:
         """What, its effect, the name to type, the answers."""
@@ -177,34 +164,17 @@ class ActDialog(ModalScreen[bool], inherit_bindings=False):
             self.shoal.tell(f"{self.deed.verb}: {counted(done.count, 'partition')} of {self.deed.focus.job_name}")
             _ = self.dismiss(True)  # noqa: FBT003
 
-    def on_choice_pressed(self, message: Choice.Pressed) -> None:
-        """An answer."""
-        if message.choice.id == "accept":
-            self.action_accept()
-        else:
-            _ = self.dismiss(False)  # noqa: FBT003
-
-    def on_input_submitted(self) -> None:
-        """Enter in the name, or in what else is to be used."""
-        self.action_accept()
-
     def action_accept(self) -> None:
         """Do it, once."""
         if not self._is_busy and self._is_sure():
             self._is_busy = True
             self.run_worker(self._do(), group="acting", exclusive=True, exit_on_error=False)
 
-    def action_cancel(self) -> None:
-        """Leave everything as it is."""
-        _ = self.dismiss(False)  # noqa: FBT003
-
     def action_toggle_completed(self) -> None:
         """Also what is completed already: count again."""
         self.includes_completed = not self.includes_completed
         self.run_worker(self._count(), group="acting", exclusive=True, exit_on_error=False)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual asks so
-        """Only a retry can include what is completed; buttons press themselves."""
-        if action == "toggle_completed":
-            return self.deed.verb == "retry"
-        return action != "press"
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only a retry can include what is completed."""
+        return self.deed.verb == "retry" if action == "toggle_completed" else super().check_action(action, parameters)

@@ -1,34 +1,25 @@
 """Draining a node: what runs there, from which jobs, where it could go, and until when it may stay."""
 
-from typing import TYPE_CHECKING, cast
-
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from orchestrator.client import ClientError
 from orchestrator.contract.node import NodeState
 from orchestrator.contract.units import duration
-from tui.bindings import bindings
 from tui.model.moments import counted, short_duration
 from tui.model.nodes import state_of
-from tui.screens.dialogs import BOX
+from tui.screens.dialogs import BOX, Dialog
 from tui.widgets.choice import Choice
 from tui.widgets.lines import Lines, Piece
-
-if TYPE_CHECKING:
-    from tui.app import ShoalApp
 
 MOST_JOBS = 20
 """Unfinished jobs that are asked what they run there."""
 
 
-class DrainDialog(ModalScreen[bool], inherit_bindings=False):
+class DrainDialog(Dialog):
     """Gives whether it was done. A node that is drained already is taken in again."""
 
-    BINDINGS = bindings("dialog")
-    AUTO_FOCUS = "#cancel"
     DEFAULT_CSS = f"""
     DrainDialog #box {{ {BOX} }}
     DrainDialog #what {{ height: 1; }}
@@ -42,11 +33,6 @@ class DrainDialog(ModalScreen[bool], inherit_bindings=False):
         self.node = node
         self.verb = "undrain" if node.drain else "drain"
         self._is_busy = False
-
-    @property
-    def shoal(self) -> "ShoalApp":
-        """The app, with its type."""
-        return cast("ShoalApp", self.app)
 
     def compose(self) -> ComposeResult:
         """What, its effect, the deadline, the answers."""
@@ -140,22 +126,3 @@ class DrainDialog(ModalScreen[bool], inherit_bindings=False):
             until = f", deadline in {short_duration(seconds)}" if seconds is not None else ""
             self.shoal.tell(f"{self.verb}: {name}{until}")
             _ = self.dismiss(True)  # noqa: FBT003 - Textual's positional result
-
-    def on_choice_pressed(self, message: Choice.Pressed) -> None:
-        """An answer."""
-        if message.choice.id == "accept":
-            self.action_accept()
-        else:
-            self.action_cancel()
-
-    def on_input_submitted(self) -> None:
-        """Enter in the deadline."""
-        self.action_accept()
-
-    def action_cancel(self) -> None:
-        """Leave everything as it is."""
-        _ = self.dismiss(False)  # noqa: FBT003 - the same
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual asks so
-        """There is nothing to tick here."""
-        return action not in ("toggle_completed", "press")

@@ -98,14 +98,7 @@ class PartitionPage(Page, inherit_bindings=False):
 
     def focus_now(self) -> Focus:
         """The attempt under the cursor."""
-        attempt = self.attempt()
-        return Focus(
-            job_id=self.at.job_id,
-            job_name=self.at.job_name,
-            partition=self.at.partition,
-            attempt=attempt.attempt if attempt else 0,
-            node_id=attempt.node_id if attempt else "",
-        )
+        return self.at.on(self.attempt())
 
     def paint(self) -> None:
         """Where the partition stands."""
