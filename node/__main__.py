@@ -28,6 +28,7 @@ from node.runner import Runner
 from node.shipping import Shipper
 from node.uplink import Uplink, UplinkError, trusting
 from node.watch import OUTPUT_LIMIT
+from node.workdirs import WorkDirectories
 from orchestrator.contract.ids import NodeId
 from orchestrator.contract.settings import ConfigError
 
@@ -83,21 +84,22 @@ async def serve(config: Config, output_limit: int = OUTPUT_LIMIT) -> None:
     """Be a node until SIGTERM or SIGINT. Raises StartError, and the UplinkError that ended it."""
     directory = config.directory
     try:
-        (directory / "executions").mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         lock = lock_directory(directory)
         node_id = NodeId(config.name or kept_name(directory))
+        workdirs = WorkDirectories(directory)
         journal = Journal(directory / "journal")
     except OSError as error:
         message = f"data directory {directory}: {error.strerror}"
         raise StartError(message) from error
     try:
-        await _run(config, node_id, journal, output_limit)
+        await _run(config, node_id, journal, workdirs, output_limit)
     finally:
         journal.close()
         os.close(lock)
 
 
-async def _run(config: Config, node_id: NodeId, journal: Journal, output_limit: int) -> None:
+async def _run(config: Config, node_id: NodeId, journal: Journal, workdirs: WorkDirectories, output_limit: int) -> None:
     directory = config.directory
     try:
         tls = trusting(config.ca_file)
@@ -133,7 +135,7 @@ async def _run(config: Config, node_id: NodeId, journal: Journal, output_limit: 
                 environment=Environment(node_id, os.environ, config.allow_env),
                 journal=journal,
                 shipper=Shipper(uplink),
-                directory=directory / "executions",
+                workdirs=workdirs,
                 output_limit=output_limit,
                 changed=changed,
             )
@@ -150,7 +152,7 @@ async def _run(config: Config, node_id: NodeId, journal: Journal, output_limit: 
                 runner=runner,
                 journal=journal,
                 uplink=uplink,
-                directory=directory / "executions",
+                workdirs=workdirs,
             )
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):

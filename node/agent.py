@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 import structlog
@@ -18,10 +17,11 @@ from node.fence import watch_fence
 from node.held import Held, Phase, Stop
 from node.journal import Committed, Forgotten, Journal, Opened
 from node.present import Engines
-from node.revive import remove_others, revive
-from node.runner import Runner, remove_trees
+from node.revive import revive
+from node.runner import Runner
 from node.session import Session
 from node.uplink import Uplink, UplinkError
+from node.workdirs import WorkDirectories
 from orchestrator.contract.agent import Assignment, Report, SyncRequest, SyncResponse
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId
@@ -58,7 +58,7 @@ class Agent:
         runner: Runner,
         journal: Journal,
         uplink: Uplink,
-        directory: Path,
+        workdirs: WorkDirectories,
     ) -> None:
         self._node_id = node_id
         self._labels = labels
@@ -67,7 +67,7 @@ class Agent:
         self._runner = runner
         self._journal = journal
         self._uplink = uplink
-        self._directory = directory
+        self._workdirs = workdirs
         past = journal.past
         opened = past.opened or Opened(cluster_id="", session="", lease_seconds=30.0, fence_seconds=600.0)
         self._opened = opened
@@ -274,7 +274,7 @@ class Agent:
             keeper = await self._runner.forget(held)
             if keeper is not None:
                 self._clean_later(keeper)
-        await asyncio.to_thread(remove_trees, [self._directory / held.id for held in forgotten])
+        await asyncio.to_thread(self._workdirs.take_back, [held.id for held in forgotten])
 
     def _shed_jobs(self) -> None:
         """Let go of specs that nothing here runs, the oldest first, when there are many."""
@@ -315,7 +315,7 @@ class Agent:
                 if held.phase.holds_capacity:
                     self._used = self._used.plus(held.need)
                 held.task = self._tasks.create_task(self._runner.adopt(held))
-        await asyncio.to_thread(remove_others, self._directory, frozenset(self._held))
+        await asyncio.to_thread(self._workdirs.remove_others, frozenset(self._held))
 
     def _clean_all(self) -> None:
         for engine in self._engines.present.values():

@@ -1,13 +1,10 @@
 """What a journal says, as executions that this agent has: the first step of taking up another agent's work."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from node.held import Held, Phase
 from node.journal import Entry, Past
-from node.runner import remove_tree
 from node.streams import Output
-from orchestrator.contract.ids import ExecutionId
 
 
 def revive(past: Past, boot: str, now: float) -> Iterator[Held]:
@@ -38,10 +35,3 @@ def _tell(held: Held, entry: Entry, boot: str, now: float) -> None:
         held.state = entry.ended.state
         held.end = entry.ended.end
         held.ended = entry.ended.at if entry.ended.boot == boot else now
-
-
-def remove_others(directory: Path, known: frozenset[ExecutionId]) -> None:
-    """Remove the work directories of all but the `known` executions. Blocks."""
-    for place in directory.iterdir():
-        if place.name not in known:
-            remove_tree(place)

@@ -1,9 +1,7 @@
 """One execution's life: work directory, inputs, engine, log, results, end. In this order, and each once."""
 
 import asyncio
-import os
-import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,9 +20,10 @@ from node.publishers.base import Publisher, PublishError, Results
 from node.shipping import Shipper
 from node.streams import Output
 from node.watch import Watch, too_much_output
+from node.workdirs import WorkDirectories
 from orchestrator.contract.agent import End
 from orchestrator.contract.execution import Cause
-from orchestrator.contract.job import ResultPath, SpecConfig
+from orchestrator.contract.job import SpecConfig
 
 log = structlog.get_logger()
 
@@ -35,8 +34,6 @@ TROUBLE_SECONDS = 3.0
 """How long an execution that this node could not start keeps its place."""
 ASK_AGAIN_SECONDS = 2.0
 """Between tries to reach an engine that does not answer after a restart."""
-REMAINS = ((os.unlink, "stdout"), (os.unlink, "stderr"), (os.rmdir, "work"), (os.unlink, "sandbox.json"))
-"""What most executions leave in their work directory, and how it goes."""
 NOT_FOUND = "the agent was restarted, and how this execution ended cannot be told"
 
 
@@ -52,7 +49,7 @@ class Runner:
         environment: Environment,
         journal: Journal,
         shipper: Shipper,
-        directory: Path,
+        workdirs: WorkDirectories,
         output_limit: int,
         changed: Callable[[Held, Phase], None],
     ) -> None:
@@ -62,7 +59,7 @@ class Runner:
         self._environment = environment
         self._journal = journal
         self._shipper = shipper
-        self._directory = directory
+        self._workdirs = workdirs
         self._output_limit = output_limit
         self._changed = changed
         self._boot = boot_id()
@@ -172,7 +169,7 @@ class Runner:
                 exit_code=None, cause=Cause.AGENT, message=f"this node has no engine {held.job.task.engine.type}"
             )
             return
-        directory = self._directory / held.id
+        directory = self._workdirs.of(held.id)
         try:
             launch = await self._prepare(held, owner, directory)
             await self._look_at_inputs(held, launch)
@@ -212,7 +209,7 @@ class Runner:
     async def _prepare(self, held: Held, owner: Owner, directory: Path) -> Launch:
         """Make the work directory and have the inputs ready. Raises InputError, VariableError, OSError."""
         task = held.job.task
-        outputs = make_directories(directory, task.result_paths)
+        outputs = self._workdirs.make(held.id, task.result_paths)
         inputs: list[Mount] = []
         for number, wanted in enumerate(task.input_sources):
             source = self._inputs.get(wanted.source.type.lower())
@@ -346,37 +343,3 @@ class Runner:
         if self._journal.knows(held.id):
             self._journal.note(Ended(execution_id=held.id, state=held.state, end=end, at=held.ended, boot=self._boot))
         self._enter(held, Phase.ENDED)
-
-
-def make_directories(directory: Path, results: Sequence[ResultPath]) -> tuple[Mount, ...]:
-    """Make a work directory with an empty place for each result. Raises OSError."""
-    directory.mkdir()
-    outputs = []
-    for number, result in enumerate(results):
-        place = directory / "outputs" / str(number)
-        place.mkdir(parents=True)
-        place.chmod(0o777)  # the program may run as somebody else
-        outputs.append(Mount(source=place, target=result.path, is_writable=True))
-    return tuple(outputs)
-
-
-def remove_trees(directories: Sequence[Path]) -> None:
-    """Remove work directories. Blocks: on a busy disk a millisecond each."""
-    for directory in directories:
-        remove_tree(directory)
-
-
-def remove_tree(directory: Path) -> None:
-    """Remove a work directory. The usual one, which holds nothing that the program made, without walking."""
-    place = os.fspath(directory)
-    try:
-        for remove, name in REMAINS:
-            try:
-                remove(f"{place}/{name}")
-            except FileNotFoundError:
-                continue
-        directory.rmdir()
-    except FileNotFoundError:
-        return
-    except OSError:
-        shutil.rmtree(directory, ignore_errors=True)

@@ -115,7 +115,10 @@ class Engine(Protocol):
         """
 
     async def forget(self, launch: Launch, handle: Handle) -> None:
-        """Remove what an ended execution left in the engine (its container). The work directory is not the engine's."""
+        """Remove what an ended execution left in the engine (its container); when it returns, nothing of it runs.
+
+        The work directory is not the engine's.
+        """
 
     async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:
         """End and remove everything labelled as `owner`'s that is not `known`. Raises EngineUnavailableError."""

@@ -48,7 +48,9 @@ class ProcessEngine:
         self._ports = ports or Ports()
         self._own: set[int] = set()  # children not reaped yet: their pids cannot be others'
         self._left: set[ExecutionId] = set()  # ended, but what they put into sessions of its own may go on
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self._swept = asyncio.Event()
+        """Set at the end of the sweep that goes on or comes next."""
         self._parsed: tuple[SpecConfig, ProcessParams] | None = None
         self._mark = hashlib.sha256(bytes(data_directory)).hexdigest()[:12]
         self._groups = cgroup.parent("shoal")
@@ -209,12 +211,24 @@ class ProcessEngine:
         """End what a bare program left in sessions of their own: a look at all processes of the machine, so one a second."""
         self._left.add(execution)
         if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+            self._sweeper = asyncio.create_task(self._sweep_while_any())
 
-    def _sweep(self) -> None:
-        left, self._left, self._sweeper = self._left, set(), None
-        found = procfs.started_with(EXECUTION)
-        procfs.send((pid for pid, environment in found.items() if environment[EXECUTION] in left), signal.SIGKILL)
+    async def _sweep_while_any(self) -> None:
+        while self._left:
+            await asyncio.sleep(SWEEP)
+            await self._sweep()
+        self._sweeper = None
+
+    async def _sweep(self) -> None:
+        left = frozenset(self._left)
+        found = await asyncio.to_thread(procfs.started_with, EXECUTION)
+        victims = [pid for pid, environment in found.items() if environment[EXECUTION] in left]
+        procfs.send(victims, signal.SIGKILL)
+        for victim in victims:
+            await _gone(victim)
+        self._left -= left
+        self._swept.set()
+        self._swept = asyncio.Event()
 
     async def stop(self, launch: Launch, handle: Handle, grace: float) -> None:
         """SIGTERM to each of its processes, after `grace` seconds SIGKILL to what is left, wherever it went."""
@@ -265,7 +279,9 @@ class ProcessEngine:
         return None
 
     async def forget(self, launch: Launch, handle: Handle) -> None:  # noqa: ARG002 (the protocol's)
-        """Remove its memory cgroup, and free its ports."""
+        """Remove its memory cgroup, and free its ports, once nothing of it runs."""
+        while launch.execution_id in self._left:
+            await self._swept.wait()
         self._ports.give_back(launch.execution_id)
         group = self._group(launch)
         if group is not None:
@@ -287,7 +303,7 @@ class ProcessEngine:
         """End what ended programs left; the others go on."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-            self._sweep()
+            await self._sweep()
 
 
 def _is_there(handle: Handle) -> bool:

@@ -93,14 +93,6 @@ class Machine:
             self.woken = self.world.time.now
             self.cleans_by = self.world.time.now + CLEAN_AGAIN_SECONDS + 1
 
-    def make_directory(self, name: str) -> None:
-        """Make a work directory. Raises OSError on a full disk, FileExistsError when it is there."""
-        if self.is_disk_full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if name in self.directories:
-            raise FileExistsError(name)
-        self.directories.add(name)
-
     def start_agent(self) -> None:
         """Start the agent, as a supervisor does. Nothing happens while one runs or there is no room for its journal."""
         if (self.process is not None and not self.process.is_dead) or self.is_disk_full or self.is_gone:
@@ -117,6 +109,7 @@ class Machine:
         engine = SimEngine(self, process)
         journal = SimJournal(self, process)
         uplink = SimUplink(self, process, self.world.new_id())
+        workdirs = SimWorkDirectories(self)
 
         def changed(held: Held, before: Phase) -> None:
             agent.changed(held, before)
@@ -128,7 +121,7 @@ class Machine:
             environment=Environment(self.name, {}, ()),
             journal=cast("Any", journal),
             shipper=cast("Any", NoShipper()),
-            directory=Path("/executions"),
+            workdirs=cast("Any", workdirs),
             output_limit=1 << 30,
             changed=changed,
         )
@@ -141,7 +134,7 @@ class Machine:
             runner=runner,
             journal=cast("Any", journal),
             uplink=cast("Any", uplink),
-            directory=Path("/executions"),
+            workdirs=cast("Any", workdirs),
         )
         self.applied = 0
         self.sent.clear()
@@ -225,6 +218,34 @@ class NoShipper:
 
     async def ship_rest(self, execution_id: ExecutionId, output: Any) -> None:
         """Nothing is left."""
+
+
+class SimWorkDirectories:
+    """`node.workdirs.WorkDirectories` of which only the names exist."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def of(self, execution_id: ExecutionId) -> Path:
+        """Where it would be."""
+        return Path("/executions", execution_id)
+
+    def make(self, execution_id: ExecutionId, _: Any) -> tuple[Any, ...]:
+        """Make a work directory. Raises OSError on a full disk, FileExistsError when it is there."""
+        if self._machine.is_disk_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if execution_id in self._machine.directories:
+            raise FileExistsError(execution_id)
+        self._machine.directories.add(execution_id)
+        return ()
+
+    def take_back(self, executions: list[ExecutionId]) -> None:
+        """Remove work directories."""
+        self._machine.directories.difference_update(executions)
+
+    def remove_others(self, known: frozenset[ExecutionId]) -> None:
+        """Remove what no agent knows."""
+        self._machine.directories.intersection_update(known)
 
 
 class SimUplink:

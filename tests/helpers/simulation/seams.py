@@ -119,25 +119,13 @@ def replaced(world: Any) -> Iterator[None]:
     def boot_id() -> str:
         return str(machine_of_caller().boot)
 
-    def make_directories(directory: Path, _: Any) -> tuple[Any, ...]:
-        machine_of_caller().make_directory(directory.name)
-        return ()
-
-    def remove_trees(directories: Any) -> None:
-        for directory in directories:
-            machine_of_caller().directories.discard(directory.name)
-
-    def remove_others(_: Path, known: frozenset[str]) -> None:
-        machine_of_caller().directories.intersection_update(known)
-
     watchdog = Watchdog(timeline.problems)
     changes: list[tuple[Any, str, Any]] = [
         (node.agent, "boot_seconds", boot_seconds), (node.agent, "boot_id", boot_id), (node.agent, "log", watchdog),
-        (node.agent, "remove_trees", remove_trees), (node.agent, "remove_others", remove_others),
         (node.capacity, "own_version", lambda: "0"),
         (node.fence, "boot_seconds", boot_seconds), (node.fence, "log", watchdog),
         (node.runner, "boot_seconds", boot_seconds), (node.runner, "boot_id", boot_id), (node.runner, "log", watchdog),
-        (node.runner, "Output", NoOutput), (node.runner, "make_directories", make_directories),
+        (node.runner, "Output", NoOutput),
         (node.revive, "Output", NoOutput),
         (node.session, "boot_seconds", boot_seconds), (node.session, "log", watchdog), (node.session, "random", world.rng),
         (node.watch, "boot_seconds", boot_seconds), (node.watch, "LOOK_SECONDS", 2.0),
