@@ -104,9 +104,9 @@ class OrchestratorClient(Connection):
         """One job; `include` is `history`, `executions`, or both with a comma."""
         return await self._get(_job(job), GetJobResponse, {"job_version": version or None, "include": include})
 
-    async def stop(self, job: str, reason: str) -> StopJobResponse:
-        """Stop a job."""
-        body = {"reason": reason, "IdempotencyToken": uuid.uuid4().hex}
+    async def stop(self, job: str, reason: str, *, if_cursor: str = "") -> StopJobResponse:
+        """Stop a job. `if_cursor` is of a dry run of stopping all its partitions, and holds as for a retry."""
+        body = {"reason": reason, "IdempotencyToken": uuid.uuid4().hex} | ({"IfCursor": if_cursor} if if_cursor else {})
         return await self._call("DELETE", _job(job), StopJobResponse, body=body)
 
     async def executions(

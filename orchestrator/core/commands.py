@@ -175,6 +175,8 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     """A job will be looked at; empty = there was nothing to do."""
 
     evaluation_id: str
+    count: int = 0
+    """Of a stop: partitions that were unfinished."""
 
 
 class Acted(msgspec.Struct, frozen=True, kw_only=True):

@@ -210,6 +210,8 @@ def stop(draft: Draft, command: Stop) -> Evaluated:
             raise CannotStopError(job.id, state)
         case JobStateType.UNDEFINED | JobStateType.PENDING | JobStateType.QUEUED | JobStateType.RUNNING:
             details = {"Reason": command.reason} if command.reason else {}
+            counts = enumerate(draft.counts(job.id))
+            unfinished = sum(number for state, number in counts if PartitionState(state) not in SETTLED)
             draft.tell(job.id, Topic.SCHEDULING, "Job requested to stop before completion", details)
             stop_everything(
                 draft,
@@ -218,7 +220,7 @@ def stop(draft: Draft, command: Stop) -> Evaluated:
                 command.reason,
                 "Execution stop requested because job has been stopped",
             )
-            return Evaluated(evaluation_id=draft.touch(job.id))
+            return Evaluated(evaluation_id=draft.touch(job.id), count=unfinished)
 
 
 def suspend(draft: Draft, job_id: JobId, reason: str) -> Evaluated:

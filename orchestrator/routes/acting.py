@@ -124,24 +124,35 @@ async def act(
     request: HttpRequest, backend: Backend, command: Retry | StopPartitions, asked: RetryRequest | StopPartitionsRequest
 ) -> Response[bytes]:
     """Carry out an action on partitions; what was only counted is not kept. Raises CountChangedError."""
-    expected = count_in(asked.if_cursor) if asked.if_cursor else None
 
     def encoded(reply: Reply) -> bytes:
         assert isinstance(reply, Acted)
-        if expected not in (None, reply.count):
-            raise CountChangedError(reply.count, expected)
+        hold_to(asked.if_cursor, reply.count)
         cursor = f"{backend.cursor()}.{reply.count}" if asked.dry_run else backend.cursor()
         result = ActionResult(
             count=reply.count, by_state=reply.by_state, cursor=cursor, evaluation_id=reply.evaluation_id
         )
         return msgspec.json.encode(result)
 
-    token = "" if asked.dry_run else token_of(request, asked.idempotency_token)
-    if asked.if_cursor and not asked.dry_run and not token:
-        token = token_of(
-            request, uuid.uuid4().hex
-        )  # only then the answer is made before the commit, and can prevent it
+    token = "" if asked.dry_run else guarded_token(request, asked.idempotency_token, asked.if_cursor)
     return await answer(request, await backend.reactor.carry_out_once(command, token, encoded))
+
+
+def guarded_token(request: HttpRequest, token: str, if_cursor: str) -> str:
+    """As `token_of`; with a cursor never empty: only then the answer is made before the commit, and `hold_to` can prevent it.
+
+    Raises InvalidRequestError.
+    """
+    if if_cursor:
+        count_in(if_cursor)
+        token = token or request.query_params.get("idempotency_token", "") or uuid.uuid4().hex
+    return token_of(request, token)
+
+
+def hold_to(if_cursor: str, count: int) -> None:
+    """Raises CountChangedError where an action takes another number of partitions than the dry run of a cursor said."""
+    if if_cursor and count_in(if_cursor) != count:
+        raise CountChangedError(count, count_in(if_cursor))
 
 
 def count_in(cursor: str) -> int:

@@ -20,6 +20,7 @@ from orchestrator.core.commands import Evaluated, Reply, Stop, Submit, Submitted
 from orchestrator.core.model import JobRecord
 from orchestrator.errors import InvalidJobError, InvalidRequestError, JobVersionNotFoundError
 from orchestrator.routes import listing
+from orchestrator.routes.acting import guarded_token, hold_to
 from orchestrator.routes.admission import refuse_submission, visible_jobs
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.plan import plan_of
@@ -50,6 +51,8 @@ class StopRequest(Envelope, frozen=True, kw_only=True):
     """Body of a stop."""
 
     reason: str = ""
+    if_cursor: str = ""
+    """The `Cursor` of a dry run of stopping all partitions: refused where another number is unfinished by now."""
 
 
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,10 +224,11 @@ async def stop_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDe
 
     def encoded(reply: Reply) -> bytes:
         assert isinstance(reply, Evaluated)
+        hold_to(asked.if_cursor, reply.count)
         return msgspec.json.encode(StopJobResponse(evaluation_id=reply.evaluation_id))
 
     command = Stop(job_id=entry.id, reason=reason)
-    token = token_of(request, asked.idempotency_token)
+    token = guarded_token(request, asked.idempotency_token, asked.if_cursor)
     return await answer(request, await backend.reactor.carry_out_once(command, token, encoded))
 
 

@@ -94,3 +94,24 @@ async def test_an_action_whose_count_has_changed_is_refused_with_the_new_one(api
     for wrong in ("x", "a.b.c", "a.1"):
         answer = await api.ask("PUT", stop, {"Select": "all", "IfCursor": wrong})
         assert (answer.status_code, "IfCursor" in answer.json()["Message"]) == (400, True)
+
+
+async def test_a_job_whose_unfinished_partitions_have_changed_is_not_stopped(api: Api) -> None:
+    agent = Agent(api)
+    await api.submit(count=3)
+    await agent.sync()
+    job, stop = f"{JOBS}/golden", f"{JOBS}/golden/partitions/stop"
+    cursor = (await api.put(stop, {"Select": "all", "DryRun": True}))["Cursor"]
+    agent.end(0)
+    await agent.sync()
+    answer = await api.ask("DELETE", job, {"IfCursor": cursor})
+    assert (answer.status_code, answer.json()["Code"], answer.json()["Details"]) == (
+        409,
+        "CountChanged",
+        {"Count": "2"},
+    )
+    assert (await api.get(job))["Job"]["State"]["StateType"] == "Running"
+    assert (await api.ask("DELETE", job, {"IfCursor": "x"})).status_code == 400
+    cursor = (await api.put(stop, {"Select": "all", "DryRun": True}))["Cursor"]
+    assert (await api.ask("DELETE", job, {"IfCursor": cursor})).status_code == 200
+    assert (await api.get(job))["Job"]["State"]["StateType"] == "Stopped"

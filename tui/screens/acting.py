@@ -1,6 +1,7 @@
 """Retry and stop: the dialog says what would happen, as the server counts it, before anything does."""
 
 import contextlib
+from collections import Counter
 
 import msgspec
 from textual.app import ComposeResult
@@ -32,6 +33,8 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
     """What that is, for people: `partition 2917`, `12 marked partitions`."""
     is_whole_job: bool = False
+    others: tuple[Focus, ...] = ()
+    """Further jobs to which the same is done."""
     hint: Hint = Hint()
     """Of a retry: what went wrong, as far as it is one thing."""
 
@@ -42,7 +45,7 @@ class ActDialog(Dialog):
     DEFAULT_CSS = f"""
     ActDialog #box {{ {BOX} }}
     ActDialog #what {{ height: 1; }}
-    ActDialog #effect {{ height: 3; margin: 1 0 0 0; }}
+    ActDialog #effect {{ height: 4; margin: 1 0 0 0; }}
     ActDialog #box Horizontal {{ height: 1; margin: 1 0 0 0; }}
     ActDialog #name {{ height: 1; border: none; background: $panel; padding: 0 1; margin: 1 0 0 0; display: none; }}
     ActDialog #name.-asked {{ display: block; }}
@@ -51,8 +54,14 @@ class ActDialog(Dialog):
     def __init__(self, deed: Deed) -> None:
         super().__init__()
         self.deed = deed
-        self.counted: ActionResult | None = None
+        self.jobs = (deed.focus, *deed.others)
+        """Where it was not done yet."""
+        self.counted: dict[str, ActionResult] = {}
+        """What it would take, by job; empty = not counted yet."""
         self.includes_completed = False
+        self._done = 0
+        self._was: tuple[Focus, int] | None = None
+        """The job of which it would take another number than was said, and that number."""
         self._is_busy = False
 
     def compose(self) -> ComposeResult:
@@ -71,7 +80,7 @@ class ActDialog(Dialog):
         """Count first."""
         self._show()
         self.run_worker(self._count(), group="acting", exclusive=True, exit_on_error=False)
-        if self.deed.verb == "retry":
+        if self.deed.verb == "retry" and not self.deed.others:
             self.run_worker(self._suggest(), group="suggest", exclusive=True, exit_on_error=False)
 
     async def _suggest(self) -> None:
@@ -81,47 +90,62 @@ class ActDialog(Dialog):
 
     async def _count(self) -> None:
         try:
-            self.counted = await self._act(is_dry=True)
+            self.counted = {job.job_id: await self._act(job, is_dry=True) for job in self.jobs}
         except ClientError as error:
             self.shoal.tell(f"{self.deed.verb}: {error.message}", severity="error")
-            _ = self.dismiss(False)  # noqa: FBT003
+            _ = self.dismiss(self._done > 0)
             return
-        if self.counted.count == 0 and not self.includes_completed:
+        if not self.count and not self.includes_completed:
             nothing = "has failed or was stopped" if self.deed.verb == "retry" else "is unfinished"
-            self.shoal.tell(f"{self.deed.verb}: nothing in {self.deed.scope} {nothing}")
-            _ = self.dismiss(False)  # noqa: FBT003
+            self.shoal.tell(f"{self.deed.verb}: {self._changed()}nothing in {self.deed.scope} {nothing}")
+            _ = self.dismiss(self._done > 0)
             return
         self._show()
 
-    async def _act(self, *, is_dry: bool) -> ActionResult:
+    def _changed(self) -> str:
+        """What is different from what was said before."""
+        if self._was is None:
+            return ""
+        job, before = self._was
+        return f"{job.job_name}: {before:,} were counted, {self.counted[job.job_id].count:,} it is now. "
+
+    @property
+    def count(self) -> int:
+        """Partitions that it would take, in all jobs."""
+        return sum(found.count for found in self.counted.values())
+
+    async def _act(self, job: Focus, *, is_dry: bool) -> ActionResult:
         client, deed = self.shoal.client, self.deed
+        known = None if is_dry else self.counted[job.job_id]
+        if_cursor = known.cursor if known is not None else ""
         if deed.verb == "retry":
             more = Overrides() if is_dry else self.query_one(RetryFields).chosen()
             return await client.retry_partitions(
-                deed.focus.job_id,
+                job.job_id,
                 deed.select,
                 include_completed=self.includes_completed,
                 dry_run=is_dry,
-                if_cursor="" if is_dry or self.counted is None else self.counted.cursor,
+                if_cursor=if_cursor,
                 **more,
             )
-        if deed.is_whole_job and not is_dry:
-            await client.stop(deed.focus.job_id, REASON)
-            assert self.counted is not None
-            return self.counted
-        return await client.stop_partitions(deed.focus.job_id, deed.select, REASON, dry_run=is_dry)
+        if deed.is_whole_job and known is not None:
+            await client.stop(job.job_id, REASON, if_cursor=if_cursor)
+            return known
+        return await client.stop_partitions(job.job_id, deed.select, REASON, dry_run=is_dry, if_cursor=if_cursor)
 
     def _show(self) -> None:
-        deed, found = self.deed, self.counted
-        verb = deed.verb.capitalize()
-        name = deed.focus.job_name or deed.focus.job_id
-        if found is None:
-            self.query_one("#what", Lines).show([[(f"{verb} {deed.scope} of {name}", "title")]])
+        deed, verb = self.deed, self.deed.verb.capitalize()
+        if not self.counted:
+            self.query_one("#what", Lines).show([[(f"{verb} {deed.scope} of {self.name_of_all}", "title")]])
             self.query_one("#effect", Lines).show([[("counting …", "muted")]])
             return
-        title = f"{verb} {counted(found.count, 'partition')} of {name}"
+        count = self.count
+        title = f"{verb} {counted(count, 'partition')} of {self.name_of_all}"
         self.query_one("#what", Lines).show([[(title, "title")]])
-        states = ", ".join(f"{number:,} {word}" for word, number in sorted(found.by_state.items()))
+        by_state: Counter[str] = Counter()
+        for found in self.counted.values():
+            by_state.update(found.by_state)
+        states = ", ".join(f"{number:,} {word}" for word, number in sorted(by_state.items()))
         lines: list[list[Piece]] = [[(f"target: {deed.scope}", ""), (f"  now: {states}" if states else "", "muted")]]
         if deed.verb == "retry":
             tick = "[x]" if self.includes_completed else "[ ]"
@@ -129,39 +153,59 @@ class ActDialog(Dialog):
             lines.append([("i ", "key"), (f"{tick} include completed ones", "muted")])
         else:
             lines.append([("What runs is ended; what is completed is kept.", "muted")])
-            lines.append([("The job ends Stopped." if deed.is_whole_job else "The rest of the job goes on.", "muted")])
+            ends = "Each job ends Stopped." if deed.others else "The job ends Stopped."
+            lines.append([(ends if deed.is_whole_job else "The rest of the job goes on.", "muted")])
+        if self._was is not None:
+            lines.append([(f"{self._changed()}Is it still meant?", "running")])
+        elif deed.others:
+            each = ", ".join(
+                f"{job.job_name} {self.counted[job.job_id].count:,}" for job in self.jobs if job.job_id in self.counted
+            )
+            lines.append([(each, "muted")])
         self.query_one("#effect", Lines).show(lines)
-        self.query_one("#accept", Choice).name_it(f"{verb} {found.count:,}")
-        if self._asks_for_name(found):
-            self.query_one("#name", Input).add_class("-asked")
+        self.query_one("#accept", Choice).name_it(f"{verb} {count:,}")
+        typed = self.query_one("#name", Input)
+        typed.set_class(self._asks_for_name(), "-asked")
+        typed.placeholder = f"type {self.name_of_all}" if deed.others else "type the name of the job"
 
-    def _asks_for_name(self, found: ActionResult) -> bool:
-        return found.count > MANY or self.shoal.options.is_protected
+    @property
+    def name_of_all(self) -> str:
+        """The job's name, or how many jobs."""
+        return f"{len(self.jobs)} jobs" if self.deed.others else self.deed.focus.job_name or self.deed.focus.job_id
+
+    def _asks_for_name(self) -> bool:
+        return self.count > MANY or self.shoal.options.is_protected
 
     def _is_sure(self) -> bool:
-        if self.counted is None or self.counted.count == 0:
+        if not self.count:
             return False
         typed = self.query_one("#name", Input)
-        if self._asks_for_name(self.counted) and typed.value.strip() != (
-            self.deed.focus.job_name or self.deed.focus.job_id
-        ):
+        if self._asks_for_name() and typed.value.strip() != self.name_of_all:
             typed.focus()
             return False
         return True
 
     async def _do(self) -> None:
+        job = self.deed.focus
         try:
-            done = await self._act(is_dry=False)
+            for job in self.jobs:
+                if self.counted[job.job_id].count:
+                    self._done += (await self._act(job, is_dry=False)).count
+                self.jobs = self.jobs[1:]
         except ValueError as error:
             self.shoal.tell(str(error), severity="error")
             self._is_busy = False
         except ClientError as error:
-            self.shoal.tell(f"{self.deed.verb}: {error.message}", severity="error")
             self._is_busy = False
-            if error.code == "CountChanged":
-                await self._count()
+            if error.code != "CountChanged":
+                of = f" of {job.job_name}" if self.deed.others else ""
+                self.shoal.tell(f"{self.deed.verb}{of}: {error.message}", severity="error")
+                return
+            self._was = job, self.counted[job.job_id].count
+            await self._count()
         else:
-            self.shoal.tell(f"{self.deed.verb}: {counted(done.count, 'partition')} of {self.deed.focus.job_name}")
+            of = f"{1 + len(self.deed.others)} jobs" if self.deed.others else self.deed.focus.job_name
+            self.shoal.tell(f"{self.deed.verb}: {counted(self._done, 'partition')} of {of}")
             _ = self.dismiss(True)  # noqa: FBT003
 
     def action_accept(self) -> None:
