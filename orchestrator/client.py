@@ -4,14 +4,16 @@ How it asks is in `client_http`. Streams (all jobs, watch, logs, archives) are i
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import msgspec
 
-from orchestrator import client_fold
-from orchestrator.client_http import ClientError, Connection, Query, UnreachableError, refusal, unreachable
+from orchestrator import client_fold, client_reasons
+from orchestrator.client_http import ClientError, Connection, Query, UnreachableError, not_offered, refusal, unreachable
 from orchestrator.contract.api import (
     DiffResponse,
     ExecutionList,
@@ -56,6 +58,8 @@ __all__ = [
 JOBS = "/api/v1/orchestrator/jobs"
 NODES = "/api/v1/orchestrator/nodes"
 EVENTS = "/api/v1/orchestrator/events"
+MOST_EVENTS = 1000
+"""Lines of a Bacalhau's history that are looked at for why a job waits."""
 NOT_SUBMITTED = ("ID", "State", "Version", "Revision", "CreateTime", "ModifyTime")
 """Keys of a job that the server sets: not sent with a submission."""
 
@@ -181,7 +185,12 @@ class OrchestratorClient(Connection):
         return await self._get(JOBS, ListedJobs, query)
 
     async def plan(self, job: Job) -> Plan:
-        """What submitting a job would do: problems, differences, nodes. Nothing is done."""
+        """What submitting a job would do: problems, differences, nodes. Nothing is done.
+
+        Where `DryRun` is not known it would be submitted, so that its code is `NotOffered`.
+        """
+        if not await self.can_plan():
+            raise not_offered(JOBS, "tell what submitting a job would do")
         return await self._put(JOBS, {"Job": submitted(job), "DryRun": True}, Plan)
 
     async def suspend(self, job: str, reason: str = "") -> JobChanged:
@@ -216,10 +225,8 @@ class OrchestratorClient(Connection):
             return await self._get(f"{_job(job)}/partitions", Rows, query)
         except ClientError as error:
             known, executions = await self._folded(job, error)
-            try:
+            with bad_request():
                 return client_fold.rows(known, executions, select)
-            except ValueError as wrong:
-                raise ClientError(str(wrong), status=400, code="BadRequest") from wrong
 
     async def partition(self, job: str, index: int) -> PartitionDetail:
         """One partition with all its attempts."""
@@ -234,11 +241,20 @@ class OrchestratorClient(Connection):
 
     async def failures(self, job: str) -> Failures:
         """Failed partitions, grouped by cause, exit code and message."""
-        return await self._get(f"{_job(job)}/failures", Failures)
+        try:
+            return await self._get(f"{_job(job)}/failures", Failures)
+        except ClientError as error:
+            return client_reasons.failures(*await self._folded(job, error))
 
     async def explain(self, job: str, select: str = "") -> Explanations:
         """Why partitions wait."""
-        return await self._get(f"{_job(job)}/explain", Explanations, {"select": select})
+        try:
+            return await self._get(f"{_job(job)}/explain", Explanations, {"select": select})
+        except ClientError as error:
+            known, executions = await self._folded(job, error)
+            history = await self.history(known.id, event_type="job", limit=MOST_EVENTS)
+            with bad_request():
+                return client_reasons.explanations(known, executions, history.items, select)
 
     async def retry_partitions(  # noqa: PLR0913 - as many as the request has fields
         self,
@@ -323,7 +339,15 @@ class OrchestratorClient(Connection):
     ) -> NodeChanged:
         """`drain` a node (with a deadline in seconds what still runs then is moved), `undrain`, `approve`, `reject`, `delete`."""
         body: Mapping[str, Any] = {"Action": action, "Reason": reason, "Deadline": deadline}
-        return await self._put(f"{NODES}/{quote(node, safe='')}", body, NodeChanged)
+        path = f"{NODES}/{quote(node, safe='')}"
+        try:
+            return await self._put(path, body, NodeChanged)
+        except ClientError as error:
+            if error.status == httpx.codes.INTERNAL_SERVER_ERROR and action in ("drain", "undrain"):
+                raise not_offered(
+                    path, f"{action} nodes"
+                ) from error  # what a Bacalhau says of an action that it has not
+            raise
 
     async def events(self, *, after: str = "", limit: int = 0, wait: float = 0.0) -> ClusterEvents:
         """What happened in the cluster after a cursor, oldest first; without one the newest. `wait` = seconds to be held."""
@@ -351,6 +375,15 @@ class OrchestratorClient(Connection):
     async def agent_node(self) -> NodeInfo:
         """The orchestrator as a node."""
         return await self._get("/api/v1/agent/node", NodeInfo)
+
+
+@contextmanager
+def bad_request() -> Iterator[None]:
+    """What makes no sense to us is told as a server tells it."""
+    try:
+        yield
+    except ValueError as wrong:
+        raise ClientError(str(wrong), status=400, code="BadRequest") from wrong
 
 
 def submitted(job: Job) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """A real Bacalhau knows executions, no partitions: what our routes would say of a job, folded from its executions. Pure.
 
 States 3 and 1 are assigned, 5 is running, and so is 1 with Desired 1 (ops, daemon); a missing `PartitionIndex` is 0, for ops
-and daemon one partition a node. The exit code of an execution that failed is unknown, not 0.
+and daemon one partition a node. The exit code of an execution that failed is unknown, not 0. It has no causes, only texts:
+those that it is known to write are read as the causes that they tell of.
 """
 
 import array
@@ -12,7 +13,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from orchestrator.contract.execution import DesiredState, Execution, ExecutionState
+from orchestrator.contract.execution import Cause, DesiredState, Execution, ExecutionState
+from orchestrator.contract.grouping import group_id
 from orchestrator.contract.ids import SECOND, NodeId
 from orchestrator.contract.job import Job, JobStateType, JobType
 from orchestrator.contract.partitions import (
@@ -30,6 +32,14 @@ from orchestrator.contract.selection import Selection
 CURSOR = "folded"
 """Of a grid that was folded: no stream goes on from it."""
 EVERYWHERE = (JobType.OPS, JobType.DAEMON)
+CAUSES = (
+    ("memory limit exceeded", Cause.OOM),
+    ("Execution timed out", Cause.TIMEOUT),
+    ("node has disappeared", Cause.NODE_LOST),
+    ("due to node restart", Cause.AGENT),
+    ("image not available", Cause.IMAGE),
+)
+"""What is in the text of a failure, and its cause."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +142,7 @@ def rows(job: Job, executions: Iterable[Execution], select: str) -> Rows:
             seconds=(attempts[-1].modify_time - attempts[-1].create_time) / SECOND if attempts else None,
             cause=one.cause,
             exit_code=one.exit_code,
-            group="",
+            group=group_id(one.cause, None, one.message) if one.message else "",
             message=one.message,
         )
         if wanted.test(facts):
@@ -169,6 +179,7 @@ def row(job: Job, index: int, attempts: Sequence[Execution]) -> Row:
         started=last.started,
         finished=last.finished,
         exit_code=last.exit_code,
+        cause=last.cause,
         message=last.message,
     )
 
@@ -186,6 +197,7 @@ def attempt(number: int, execution: Execution) -> Attempt:
         started=moment(execution.create_time) if phase(execution) is not PartitionState.ASSIGNED else "",
         finished=moment(execution.modify_time) if state.is_terminal else "",
         exit_code=execution.run_output.exit_code if is_done else None,
+        cause=cause_of(execution),
         message=execution.compute_state.message if state.is_terminal and not is_done else "",
         is_accepted=is_done,
     )
@@ -195,7 +207,15 @@ def word_of(execution: Execution) -> str:
     """How an execution ended that has not completed."""
     if execution.compute_state.state_type is not ExecutionState.FAILED:
         return "cancelled"
-    return "lost" if "node has disappeared" in execution.compute_state.message else "failed"
+    return "lost" if cause_of(execution) == Cause.NODE_LOST else "failed"
+
+
+def cause_of(execution: Execution) -> str:
+    """Why an execution failed; empty = it did not, or its text says nothing that is known."""
+    state = execution.compute_state
+    if state.state_type is not ExecutionState.FAILED:
+        return ""
+    return next((cause.value for text, cause in CAUSES if text in state.message), "")
 
 
 def phase(execution: Execution) -> PartitionState:

@@ -26,6 +26,21 @@ Query = Mapping[str, str | int | float | bool | None]
 PATIENCE = 15.0
 """Seconds during which a request whose connection was lost is repeated."""
 HOW_TO_REACH = "start one with: shoal devstack; or name another with --api-host and --api-port"
+BEYOND = (
+    (
+        "/partitions/retry",
+        "run single partitions again",
+        "shoal job rerun JOB runs all of them again, as a new version",
+    ),
+    ("/partitions/stop", "stop single partitions", "shoal job stop JOB stops all of them"),
+    ("/suspend", "suspend a job", "shoal job stop JOB stops it"),
+    ("/resume", "suspend or resume a job", ""),
+    ("/inputs", "tell which inputs an attempt had", ""),
+    ("/logs/search", "search logs", "shoal job logs JOB --grep TEXT reads them all"),
+    ("/log", "give a part of a log", "shoal job logs JOB reads all of it"),
+    ("/events", "tell what happens in the cluster", "shoal job history JOB tells it of one job"),
+)
+"""What a Bacalhau cannot do: by the end of the path that asks for it, and what to do instead."""
 HOW_TO_TRUST = "give --ca-file the certificate of the authority that made it, and call the name that it was made for"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -93,6 +108,7 @@ class Connection:
         self.key_file = key_file
         self.has_partitions = True
         """Whether the server has routes for partitions; False once a Bacalhau has answered."""
+        self._can_plan: bool | None = None
         self.headers = {"X-Bacalhau-InstanceID": instance_id} if instance_id else {}
         if token:
             self.headers["Authorization"] = f"Bearer {token}"
@@ -118,6 +134,16 @@ class Connection:
         """Give up all connections."""
         await self.http.aclose()
 
+    async def can_plan(self) -> bool:
+        """Whether the server knows `DryRun` of a submission. One that does not would submit."""
+        if self._can_plan is None:
+            schema = await self._send("GET", "/schema", {}, None)
+            try:
+                self._can_plan = "DryRun" in schema.json()["components"]["schemas"]["SubmitRequest"]["properties"]
+            except (ValueError, LookupError, TypeError):
+                self._can_plan = False
+        return self._can_plan
+
     # How a request is made
 
     async def _get(self, path: str, answer: type[T], query: Query | None = None) -> T:
@@ -141,7 +167,8 @@ class Connection:
         if response.status_code == httpx.codes.UNAUTHORIZED and await self._introduce():
             response = await self._send(method, path, self.query(query), content)
         if response.status_code != httpx.codes.OK:
-            raise refusal(response.status_code, response.content)
+            error = refusal(response.status_code, response.content)
+            raise not_offered(path) if error.is_missing_route else error
         try:
             return msgspec.json.decode(response.content, type=answer)
         except msgspec.MsgspecError as error:
@@ -216,6 +243,13 @@ def refusal(status: int, content: bytes) -> ClientError:
         hint=envelope.hint,
         problems=envelope.problems,
     )
+
+
+def not_offered(path: str, what: str = "") -> ClientError:
+    """What a server without a route is told as."""
+    known = next(((what, instead) for end, what, instead in BEYOND if path.endswith(end)), (f"answer {path}", ""))
+    message = f"this orchestrator cannot {what or known[0]}: it is a Bacalhau, or an older Shoal"
+    return ClientError(message, status=404, code="NotOffered", component="APIServer", hint=known[1])
 
 
 def reason_of(error: Exception) -> str:

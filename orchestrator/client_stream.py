@@ -12,14 +12,15 @@ import msgspec
 
 from orchestrator import client_fold
 from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError
-from orchestrator.client_http import Query, refusal, unreachable
+from orchestrator.client_http import Query, not_offered, refusal, unreachable
 from orchestrator.contract.api import STREAM_NUMBERS, LogFrame, LogFrameValue
 from orchestrator.contract.job import Job
 from orchestrator.contract.overview import ClusterFrame
-from orchestrator.contract.partitions import Frame, Grid
+from orchestrator.contract.partitions import Frame, Grid, PartitionState
 
 PERIOD = 1.0
 """Seconds between two looks at a job of a server that does not tell by itself."""
+SETTLED = frozenset(state.word for state in PartitionState if state.is_settled)
 STREAM_WORDS = {number: stream.value for stream, number in STREAM_NUMBERS.items()}
 SILENCE = 30.0
 """Seconds without even a heartbeat after which a watch counts as broken."""
@@ -148,23 +149,96 @@ async def logs(client: OrchestratorClient, job: str, wanted: LogQuery) -> AsyncG
 async def _logs_of_executions(
     client: OrchestratorClient, job: str, wanted: LogQuery
 ) -> AsyncGenerator[LogFrameValue, None]:
-    """The same from a Bacalhau, which gives the log of one execution at a time: one partition after the other."""
-    rows = await client.rows(job, "" if wanted.partitions == "all" else wanted.partitions)
-    for row in rows.items:
-        attempts = (await client.partition(job, row.index)).attempts
-        if wanted.attempt != "all":
-            number = len(attempts) if wanted.attempt == "last" else int(wanted.attempt)
-            attempts = tuple(one for one in attempts if one.attempt == number)
-        for attempt in attempts:
-            query: Query = {
-                "execution_id": attempt.execution_id,
-                "follow": wanted.follow or None,
-                "tail": wanted.tail == 0 or None,
-            }
-            async with aclosing(_log_frames(client, job, client.query(query))) as lines:
+    """The same from a Bacalhau, which gives the log of one execution at a time, and no times.
+
+    One partition after the other; following, all of them at once. Raises as `logs`.
+    """
+    if wanted.since:
+        raise not_offered(job, "tell when a line was written")
+    rows = (await client.rows(job, "" if wanted.partitions == "all" else wanted.partitions)).items
+    if not wanted.follow:
+        for row in rows:
+            async with aclosing(_log_of_partition(client, job, row.index, wanted)) as lines:
                 async for line in lines:
-                    if wanted.stream in ("", STREAM_WORDS.get(line.type)):
-                        yield msgspec.structs.replace(line, partition=row.index, attempt=attempt.attempt)
+                    yield line
+        return
+    queue: asyncio.Queue[LogFrameValue | ClientError | None] = asyncio.Queue(1000)
+    loop = asyncio.get_running_loop()  # no TaskGroup: it would not let a generator be closed
+    readers = [loop.create_task(_hand_over(client, job, row.index, wanted, queue)) for row in rows]
+    left = len(readers)
+    try:
+        while left:
+            read = await queue.get()
+            if isinstance(read, ClientError):
+                raise read
+            if read is None:
+                left -= 1
+            else:
+                yield read
+    finally:
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+
+async def _hand_over(
+    client: OrchestratorClient,
+    job: str,
+    index: int,
+    wanted: LogQuery,
+    queue: asyncio.Queue[LogFrameValue | ClientError | None],
+) -> None:
+    """Put the log of a partition into a queue, and at its end None, or why it could not be read."""
+    try:
+        async with aclosing(_log_of_partition(client, job, index, wanted)) as lines:
+            async for line in lines:
+                await queue.put(line)
+        await queue.put(None)
+    except ClientError as error:
+        await queue.put(error)
+
+
+async def _log_of_partition(
+    client: OrchestratorClient, job: str, index: int, wanted: LogQuery
+) -> AsyncGenerator[LogFrameValue, None]:
+    """Lines of a partition's attempts; following, until it is settled."""
+    done = 0
+    while True:
+        detail = await client.partition(job, index)
+        attempts = detail.attempts[done:]
+        if wanted.attempt == "last" and not done:
+            attempts = attempts[-1:]
+        elif wanted.attempt not in ("last", "all"):
+            attempts = tuple(one for one in attempts if one.attempt == int(wanted.attempt))
+        for attempt in attempts:
+            skip = 0
+            if wanted.tail:
+                whole = msgspec.structs.replace(wanted, follow=False, tail=None)
+                skip = (
+                    len([line async for line in _log_of_execution(client, job, attempt.execution_id, whole)])
+                    - wanted.tail
+                )
+            async with aclosing(_log_of_execution(client, job, attempt.execution_id, wanted)) as lines:
+                async for line in lines:
+                    skip -= 1
+                    if skip < 0:
+                        yield msgspec.structs.replace(line, partition=index, attempt=attempt.attempt)
+        done = len(detail.attempts)
+        is_over = detail.partition.state in SETTLED or (attempts and wanted.attempt not in ("last", "all"))
+        if not wanted.follow or is_over:
+            return
+        await asyncio.sleep(PERIOD)
+
+
+async def _log_of_execution(
+    client: OrchestratorClient, job: str, execution_id: str, wanted: LogQuery
+) -> AsyncGenerator[LogFrameValue, None]:
+    """Lines of one execution, of the streams that are wanted."""
+    query: Query = {"execution_id": execution_id, "follow": wanted.follow or None, "tail": wanted.tail == 0 or None}
+    async with aclosing(_log_frames(client, job, client.query(query))) as lines:
+        async for line in lines:
+            if wanted.stream in ("", STREAM_WORDS.get(line.type)):
+                yield line
 
 
 async def _log_frames(

@@ -4,13 +4,12 @@ Also the groups of failures: a selection may name them.
 """
 
 import asyncio
-import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from orchestrator.contract.execution import Cause
+from orchestrator.contract.grouping import group_id
 from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp
 from orchestrator.contract.partitions import NO_NODE, STOPPING, PartitionState
 from orchestrator.contract.selection import Fact, Indices, Selection, StateIs
@@ -25,13 +24,6 @@ PAGE = 500
 """Partitions whose executions are read from the store at a time."""
 OF_LAST = frozenset({Fact.DURATION, Fact.EXIT, Fact.INPUT})
 OF_FAILURE = frozenset({Fact.CAUSE, Fact.GROUP, Fact.MESSAGE})
-
-_PATH = re.compile(r"(?:[A-Za-z]:)?(?:\.{0,2}[/\\][\w.\-@+~]+){1,}[/\\]?")
-_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
-_HEX = re.compile(r"\b(?:0x[0-9a-f]+|(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{6,})\b", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-MOST_TEXT = 200
-"""Characters of a message that a group is known by."""
 
 
 class Known(msgspec.Struct, kw_only=True):
@@ -184,16 +176,6 @@ def text_of(indices: Sequence[int]) -> str:
     return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in ranges_of(indices))
 
 
-def normalised(message: str) -> str:
-    """The last line of a message without what differs from partition to partition: paths, ids, numbers."""
-    line = next((line.strip() for line in reversed(message.splitlines()) if line.strip()), "")[:MOST_TEXT]
-    for pattern, word in ((_UUID, "ID"), (_PATH, "PATH"), (_HEX, "ID"), (_NUMBER, "N")):
-        line = pattern.sub(word, line)
-    return line
-
-
 def group_of(failure: ExecutionRecord | Glance) -> str:
     """The id of the group that a failure belongs to: stable over restarts and jobs."""
-    cause = failure.cause or Cause.AGENT
-    text = f"{cause}\n{failure.exit_code}\n{normalised(failure.message)}"
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return group_id(failure.cause or Cause.AGENT, failure.exit_code, failure.message)

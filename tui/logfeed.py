@@ -3,11 +3,15 @@
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import msgspec
 
 from orchestrator.client import OrchestratorClient
+from orchestrator.client_stream import LogQuery, logs
+from orchestrator.contract.agent import Stream
+from orchestrator.contract.api import STREAM_NUMBERS, LogFrameValue
 from orchestrator.contract.partitions import LogRange
 from tui.model.logtext import ERR, OUT, LogText
 from tui.model.moments import bytes_text, seconds_of
@@ -72,6 +76,11 @@ class _Stream:
 
 async def read(client: OrchestratorClient, job: str, index: int, attempt: int, text: LogText) -> AsyncIterator[Step]:
     """Fill `text`; ends when the log is complete. Raises ClientError; what was read stays."""
+    if not client.has_partitions:
+        async with aclosing(_read_frames(client, job, index, attempt, text)) as steps:
+            async for step in steps:
+                yield step
+        return
     streams = [_Stream(number, name) for number, name in STREAMS]
     has_caught_up = False
     while True:
@@ -93,6 +102,38 @@ async def read(client: OrchestratorClient, job: str, index: int, attempt: int, t
                 has_caught_up = True
                 yield CaughtUp()
             await asyncio.sleep(PERIOD)
+
+
+async def _read_frames(
+    client: OrchestratorClient, job: str, index: int, attempt: int, text: LogText
+) -> AsyncGenerator[Step, None]:
+    """The same from a Bacalhau, which has no ranges: what is there, then, of an attempt that goes on, what comes beyond it."""
+    attempts = (await client.partition(job, index)).attempts
+    is_live = any(one.attempt == attempt and not one.finished for one in attempts)
+    query = LogQuery(partitions=str(index), attempt=str(attempt))
+    known = 0
+    async with aclosing(logs(client, job, query)) as frames:
+        async for frame in frames:
+            known += 1
+            yield More(_append(text, frame))
+    if is_live:
+        yield CaughtUp()
+        async with aclosing(logs(client, job, msgspec.structs.replace(query, follow=True))) as frames:
+            async for frame in frames:
+                known -= 1
+                if known < 0:
+                    yield More(_append(text, frame))
+    rest = text.finish()
+    if rest:
+        yield More(rest)
+    if not is_live:
+        yield CaughtUp()
+
+
+def _append(text: LogText, frame: LogFrameValue) -> int:
+    """Add a frame; how many lines became whole by it."""
+    stream = ERR if frame.type == STREAM_NUMBERS[Stream.ERR] else OUT
+    return text.append(stream, frame.line.encode(errors="replace"))
 
 
 async def _fetch(

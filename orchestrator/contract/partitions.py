@@ -249,7 +249,8 @@ class FailureGroup(Spec, frozen=True, kw_only=True, omit_defaults=False):
 
     group: str
     """Short and stable: what `group:ID` in a selection names."""
-    cause: Cause
+    cause: str
+    """A `Cause`; empty where a Bacalhau did not say."""
     exit_code: int | None
     message: str
     """The last line of the first of them, numbers and ids taken out."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from orchestrator.contract.execution import Cause
+from orchestrator.contract.grouping import normalised
 from orchestrator.contract.ids import SECOND, Timestamp
 from orchestrator.contract.partitions import NO_GROUP, NO_TIME, GroupName
 from orchestrator.contract.walk import nearest
@@ -18,7 +19,7 @@ from orchestrator.core.model import NEVER
 from orchestrator.errors import InvalidRequestError
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.packing import little_endian
-from orchestrator.selection import SLICE, group_of, normalised
+from orchestrator.selection import SLICE, group_of
 
 GROUPED = 300
 """Failures that are put into groups between two looks at other work."""

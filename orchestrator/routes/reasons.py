@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from orchestrator.contract.execution import Cause
+from orchestrator.contract.grouping import normalised
 from orchestrator.contract.ids import NodeId
 from orchestrator.contract.partitions import Explanation, Explanations, FailureGroup, Failures, NodeReason
 from orchestrator.core.cluster import HUNGRY, JobEntry, Refusal
@@ -19,7 +20,7 @@ from orchestrator.core.queueing import reasons_of
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import rfc3339, row_of, state_byte
 from orchestrator.routes.wire import HttpRequest, answer, query
-from orchestrator.selection import SLICE, group_of, normalised, parse, select, text_of
+from orchestrator.selection import SLICE, group_of, parse, select, text_of
 
 
 class ReasonQuery(msgspec.Struct, frozen=True, kw_only=True):

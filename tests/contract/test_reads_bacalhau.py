@@ -34,9 +34,11 @@ from orchestrator.contract.node import BuildVersion, NodeInfo
 from orchestrator.contract.partitions import PartitionState
 from orchestrator.routes import auth
 from tests.helpers.recorded import GOLDEN, MISSING, Recorded
+from tui import logfeed
 from tui.cli.context import Context
 from tui.cli.main import run
 from tui.feed import JobView, Snapshot, follow
+from tui.model.logtext import LogText
 
 if not GOLDEN.is_dir():
     pytest.skip(MISSING, allow_module_level=True)
@@ -133,6 +135,33 @@ async def test_a_failed_job_shows_its_bad_partition_and_what_was_cancelled(clien
     assert failed.message
 
 
+async def test_failures_are_grouped_by_what_bacalhau_says_of_them(client: OrchestratorClient) -> None:
+    async with client:
+        (group,) = (await client.failures(BAD)).items
+        assert (group.cause, group.exit_code, group.count) == ("oom", None, 1)
+        assert group.message == "memory limit exceeded"
+        assert (group.sample.attempts, str(group.sample.index)) == (2, group.partitions)
+        for select in (f"group:{group.group}", "cause:oom", 'err~"memory limit"'):
+            assert [row.index for row in (await client.rows(BAD, select)).items] == [group.sample.index]
+        assert not (await client.failures(THREE)).items
+
+
+async def test_why_partitions_wait_is_what_bacalhau_said_of_its_nodes(client: OrchestratorClient) -> None:
+    async with client:
+        (item,) = (await client.explain(QUEUED)).items
+        waiting = [row.index for row in (await client.rows(QUEUED, "waiting,retrying")).items]
+        assert item.reason.startswith("not enough nodes to run job. requested: ")
+        assert item.count == len(waiting) > 0
+        assert [node.node_id for node in item.nodes]
+        assert all(node.reason for node in item.nodes)
+        (one,) = (await client.explain(QUEUED, str(waiting[0]))).items
+        assert (one.count, one.partitions) == (1, str(waiting[0]))
+        assert not (await client.explain(THREE)).items
+        with pytest.raises(ClientError) as refused:
+            await client.explain(QUEUED, "moon")
+        assert refused.value.status == 400
+
+
 async def test_what_never_ran_of_a_failed_job_is_stopped(client: OrchestratorClient) -> None:
     async with client:
         assert set((await client.grid(TEN)).states) == {PartitionState.STOPPED}
@@ -180,7 +209,8 @@ def shoal(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tm
 
     def invoke(*argv: str) -> tuple[int, str]:
         code = run(argv, {"HOME": str(tmp_path)})
-        return int(code), capfd.readouterr().out
+        said = capfd.readouterr()
+        return int(code), said.out or said.err
 
     return invoke
 
@@ -199,6 +229,43 @@ def test_the_cli_shows_the_jobs_and_nodes_of_a_bacalhau(shoal: Shoal) -> None:
     assert shoal("job", "wait", BAD)[0] == 1
     assert shoal("agent", "config")[0] == 0
     assert shoal("job", "describe", "j-nope")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("job", "retry", BAD, "--failed"), ("cannot run single partitions again", "shoal job rerun")),
+        (("job", "stop", SERVICE, "--select", "0"), ("cannot stop single partitions", "shoal job stop")),
+        (("job", "suspend", SERVICE), ("cannot suspend a job", "shoal job stop")),
+        (("job", "plan", "job.yaml"), ("cannot tell what submitting a job would do",)),
+        (("events",), ("cannot tell what happens in the cluster", "shoal job history")),
+        (("node", "drain", "n1"), ("cannot drain nodes",)),
+        (("job", "logs", THREE, "--since", "1h"), ("does not tell when a line was written",)),
+    ],
+)
+def test_what_bacalhau_cannot_do_is_one_sentence_and_exit_2(
+    shoal: Shoal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job.yaml").write_text(
+        "Name: x\nType: batch\nTasks: [{Name: main, Engine: {Type: docker, Params: {Image: a}}}]\n"
+    )
+    code, text = shoal(*argv)
+    assert code == 2
+    assert text.startswith("Error: ")
+    assert all(words in text for words in said)
+    assert len(text.splitlines()) <= 2
+
+
+def test_the_cli_tells_failures_and_reasons_of_a_bacalhau(shoal: Shoal) -> None:
+    code, text = shoal("job", "failures", BAD)
+    assert (code, text.splitlines()[0]) == (0, "1 partition: oom: memory limit exceeded")
+    code, text = shoal("job", "explain", QUEUED)
+    assert code == 0
+    assert "not enough nodes to run job" in text.splitlines()[0]
+    code, text = shoal("job", "wait", BAD)
+    assert "1 partition (" in text
+    assert "oom: memory limit exceeded" in text
 
 
 class Guarded(Recorded):
@@ -259,5 +326,54 @@ async def test_logs_are_read_execution_by_execution(
     async with client:
         await client.grid(THREE)
         lines = [line async for line in logs(client, THREE, LogQuery(partitions="1-2", stream="out"))]
-    assert [(line.partition, line.attempt, line.line) for line in lines] == [(1, 1, "out\n"), (2, 1, "out\n")]
-    assert all(query["execution_id"].startswith("e-") for query in asked)
+        assert [(line.partition, line.attempt, line.line) for line in lines] == [(1, 1, "out\n"), (2, 1, "out\n")]
+        assert all(query["execution_id"].startswith("e-") for query in asked)
+        lines = [line async for line in logs(client, THREE, LogQuery(tail=1))]
+        assert [(line.partition, line.line) for line in lines] == [(0, "err\n"), (1, "err\n"), (2, "err\n")]
+        followed = [line async for line in logs(client, THREE, LogQuery(follow=True, stream="err"))]
+        assert sorted(line.partition or 0 for line in followed) == [0, 1, 2]
+        with pytest.raises(ClientError, match="when a line was written"):
+            await anext(logs(client, THREE, LogQuery(since="10")))
+        text = LogText()
+        steps = [step async for step in logfeed.read(client, THREE, 1, 1, text)]
+    assert (text.count, steps[-1]) == (2, logfeed.CaughtUp())
+
+
+async def test_following_crosses_to_the_next_attempt_and_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First partition 1 runs, then its execution has failed and a second one completes."""
+    monkeypatch.setattr("orchestrator.client_stream.PERIOD", 0.0)
+    server = Recorded()
+    path = f"/api/v1/orchestrator/jobs/{THREE}?executions"
+    ended = json.loads(server.answers["GET", path][1])
+    (last,) = [one for one in ended["Executions"]["Items"] if one.get("PartitionIndex") == 1]
+    live = {**last, "ComputeState": {"StateType": 5}, "DesiredState": {"StateType": 1}}
+    failed = {**last, "ComputeState": {"StateType": 10, "Message": "memory limit exceeded"}}
+    again = {**last, "ID": "e-again", "CreateTime": last["CreateTime"] + 1}
+    running = {**ended, "Job": {**ended["Job"], "State": {"StateType": "Running"}}}
+
+    def answer(job: Any, *executions: Any) -> tuple[int, bytes]:
+        return 200, json.dumps({**job, "Executions": {"NextToken": "", "Items": executions}}).encode()
+
+    server.answers["GET", path] = answer(running, live)
+    asked: list[str] = []
+
+    async def frames(
+        _client: OrchestratorClient, _job: str, query: dict[str, str]
+    ) -> AsyncGenerator[LogFrameValue, None]:
+        asked.append(query["execution_id"])
+        yield LogFrameValue(type=1, line=f"{len(asked)}\n")
+        server.answers["GET", path] = answer(running, failed) if len(asked) == 1 else answer(ended, failed, again)
+
+    monkeypatch.setattr("orchestrator.client_stream._log_frames", frames)
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        found = server(request)
+        if len(asked) == 1 and b"memory limit" in server.answers["GET", path][1]:
+            server.answers["GET", path] = answer(running, failed, {**again, "ComputeState": {"StateType": 5}})
+        return found
+
+    async with OrchestratorClient("http://b:1", transport=httpx.MockTransport(serve)) as client, asyncio.timeout(10):
+        await client.grid(THREE)
+        lines = [line async for line in logs(client, THREE, LogQuery(partitions="1", follow=True))]
+    assert [(line.attempt, line.line) for line in lines] == [(1, "1\n"), (2, "2\n")]
+    assert asked == [last["ID"], "e-again"]

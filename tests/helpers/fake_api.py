@@ -230,6 +230,7 @@ class FakeApi:
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
         self.routes: list[tuple[str, re.Pattern[str], Handler]] = []
+        self.on("GET", "/schema", {"components": {"schemas": {"SubmitRequest": {"properties": {"DryRun": {}}}}}})
 
     def on(self, method: str, path: str, *answers: Answer | Handler | Exception) -> None:
         """Answer requests of a path (a pattern) one after the other, the last one for good. Later rules win."""

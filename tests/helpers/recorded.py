@@ -78,6 +78,9 @@ class Recorded:
                     )
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        if b'"drain"' in request.content:
+            envelope = {"Status": 500, "Message": "Internal server error", "RequestID": "", "Code": "InternalError"}
+            return httpx.Response(500, json={**envelope, "Component": "Unknown"})
         path = request.url.raw_path.decode()
         found = self.answers.get((request.method, f"{path.partition('?')[0]}?{included(path)}"))
         if found is None:

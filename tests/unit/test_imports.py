@@ -32,6 +32,7 @@ CLIENT = (
     "orchestrator.client",
     "orchestrator.client_challenge",
     "orchestrator.client_fold",
+    "orchestrator.client_reasons",
     "orchestrator.client_http",
     "orchestrator.client_stream",
     "orchestrator.contract",

@@ -18,7 +18,7 @@ class ExitCode(enum.IntEnum):
     FAILED = 1
     """The job did not complete, or the orchestrator failed."""
     USAGE = 2
-    """The command line or the job is not valid; nothing was sent or stored."""
+    """The command line or the job is not valid, or this orchestrator cannot do it; nothing was stored."""
     NOT_FOUND = 3
     CONFLICT = 4
     UNREACHABLE = 5
@@ -123,6 +123,8 @@ def from_client(error: Refusal) -> CommandError:
     """What an error of the client means for the command."""
     if error.code == "Unreachable":
         exit_code = ExitCode.UNREACHABLE
+    elif error.code == "NotOffered":
+        exit_code = ExitCode.USAGE
     elif error.code.startswith(CONFLICTS) or "no changes detected" in error.message:
         exit_code = ExitCode.CONFLICT
     else:
@@ -131,8 +133,6 @@ def from_client(error: Refusal) -> CommandError:
         Finding(path=p.path, found=p.found, allowed=p.allowed, hint=p.hint, message=p.message) for p in error.problems
     ]
     hint = error.hint
-    if error.status == 404 and error.component == "APIServer":
-        hint = "this orchestrator has no such route: is it an older one, or a Bacalhau?"
     if error.status == 401 and error.component == "Authorizer":
         hint = "set SHOAL_API_KEY to a token; where the orchestrator runs one is made by: shoal token create"
     return CommandError(error.message, exit_code, code=error.code, hint=hint, problems=findings)
@@ -152,7 +152,8 @@ def report(error: CommandError, *, as_json: bool) -> ExitCode:
     if error.problems:
         lines = [f"{line}" for line in lines if line not in {p.message for p in error.problems}]
         lines = [*(lines or ["the job is not valid"]), *(f"  {p.sentence()}" for p in error.problems)]
-    _write(f"Error: {printable(lines[0])}")
+    head = "Interrupted" if error.exit_code is ExitCode.INTERRUPTED else "Error"
+    _write(f"{head}: {printable(lines[0])}")
     for line in lines[1:]:
         _write(printable(line))
     if error.hint:
@@ -170,9 +171,11 @@ def warn(text: str) -> None:
     _write(f"Warning: {printable(text)}")
 
 
-def tell_interrupted(job: str) -> None:
-    """Say that Ctrl-C ended only the waiting, and how to wait again."""
-    note(f"Interrupted: the job goes on. To wait for it again: shoal job wait {job}")
+def interrupted(job: str = "") -> CommandError:
+    """What Ctrl-C means: the end of the verb, and where it waited for a job, how to wait again."""
+    message = "the job goes on" if job else "by Ctrl-C"
+    hint = f"to wait for it again: shoal job wait {job}" if job else ""
+    return CommandError(message, ExitCode.INTERRUPTED, hint=hint)
 
 
 def ask(question: str) -> bool:

@@ -14,7 +14,7 @@ def cause_text(group: FailureGroup) -> str:
     """`exit 7`, `timeout`, `oom exit 137`."""
     code = group.exit_code
     if code is None:
-        return str(group.cause)
+        return group.cause or "failed"
     return f"exit {code}" if group.cause == "exit" else f"{group.cause} exit {code}"
 
 

@@ -16,7 +16,6 @@ from textual.widgets import Input, Label, TextArea
 from orchestrator.client import ClientError
 from orchestrator.contract.plan import Plan, PlanKind
 from tui.bindings import bindings
-from tui.calls import can_plan
 from tui.model import compose as model
 from tui.model.text import clean
 from tui.places import Focus
@@ -62,7 +61,6 @@ class ComposePage(Page, inherit_bindings=False):
         self._said = ""
         self._typed_at = 0.0
         self._is_filling = False
-        self._can_plan: bool | None = None
         self._is_busy = False
 
     def content(self) -> ComposeResult:
@@ -206,11 +204,12 @@ class ComposePage(Page, inherit_bindings=False):
         if job is None:
             return
         try:
-            if self._can_plan is None:
-                self._can_plan = await can_plan(client)
-            self.plan = await client.plan(job) if self._can_plan else own_plan(job, self.shoal.overview.jobs.values())
+            self.plan = await client.plan(job)
         except ClientError as error:
-            self._say(f"the orchestrator did not check it: {error.message}")
+            if error.code == "NotOffered":
+                self.plan = own_plan(job, self.shoal.overview.jobs.values())
+            else:
+                self._say(f"the orchestrator did not check it: {error.message}")
         self._show_problems()
         self._show_plan()
 

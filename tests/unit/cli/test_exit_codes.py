@@ -60,12 +60,13 @@ def test_an_orchestrator_that_is_not_there_is_5_with_its_address_and_how_to_star
     assert "shoal devstack" in done.err
 
 
-def test_a_route_that_the_server_lacks_is_said_so(api: FakeApi, shoal: Shoal) -> None:
+def test_what_the_server_has_no_route_for_is_2_and_says_what_to_do_instead(api: FakeApi, shoal: Shoal) -> None:
     message = "The requested resource/URL was not found."
-    api.refuse("GET", f"{ONE}/explain", 404, "NotFound", message, component="APIServer")
-    done = shoal("job", "explain", "x")
-    assert done.code == 3
-    assert "Bacalhau" in done.err
+    api.refuse("PUT", f"{ONE}/suspend", 404, "NotFound", message, component="APIServer")
+    done = shoal("job", "suspend", "x")
+    assert done.code == 2
+    assert "cannot suspend a job: it is a Bacalhau" in done.err
+    assert "shoal job stop" in done.err
 
 
 def test_no_changes_names_force(api: FakeApi, shoal: Shoal) -> None:

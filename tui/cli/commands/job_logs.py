@@ -11,6 +11,7 @@ from tui.cli.context import Context, named
 from tui.cli.diagnostics import CommandError, ExitCode, UsageError, note
 from tui.cli.logstream import LogOptions, no_log, raw_log, stream_logs
 from tui.cli.options import Optional, flag, job_argument, namespace_option
+from tui.cli.printable import counted
 
 if TYPE_CHECKING:
     from orchestrator.client import OrchestratorClient
@@ -101,12 +102,18 @@ async def _logs(context: Context, job: str, namespace: str, execution_id: str, o
     async with context.client(namespace) as client:
         wanted = await named(client, job, context.settings.instance_id())
         grid = await client.grid(wanted)
+        if not client.has_partitions and (options.since or options.timestamps):
+            message = "--since, --timestamps: this orchestrator, a Bacalhau, does not tell when a line was written"
+            raise UsageError(message)
         if execution_id:
             options = await _of_execution(client, grid, execution_id, options)
         elif grid.count > MOST and not options.select and not options.follow:
             raise _too_many(grid, job)
         only = _only_partition(grid, options.select)
         if only is None:
+            if options.select and not (await client.rows(grid.job_id, options.select, limit=1)).items:
+                note(f"0 of {counted(grid.count, 'partition')} match {options.select!r}")
+                return ExitCode.OK
             await stream_logs(context, client, grid.job_id, _with(options, select=options.select or "all"))
             return ExitCode.OK
         has_lines = options.tail is not None or options.since or options.timestamps or options.grep
