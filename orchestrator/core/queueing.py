@@ -87,7 +87,8 @@ def reasons_of(refusals: dict[str, Refusal | None]) -> str:
     more = len(texts) - MOST_TEXTS
     if more > 0:
         parts.append(f"{more} more reasons")
-    return f"{'; '.join(parts)} ({len(refusals)} nodes looked at)"
+    nodes = f"{len(refusals)} node{'' if len(refusals) == 1 else 's'}"
+    return f"{'; '.join(parts)} ({nodes} looked at)"
 
 
 def first_of(refusals: dict[str, Refusal | None], text: str) -> str:

@@ -43,7 +43,7 @@ class Context:
         )
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a verb's coroutine to its end. Ctrl-C cancels it and then goes up as KeyboardInterrupt."""
+        """Run a verb's coroutine to its end. Ctrl-C cancels it: KeyboardInterrupt, unless the verb says more of it."""
         import asyncio
 
         return asyncio.run(coroutine)

@@ -8,7 +8,7 @@ import click
 
 from tui.cli import argv as command_line
 from tui.cli.context import Context
-from tui.cli.diagnostics import CommandError, ExitCode, UsageError, from_client, report
+from tui.cli.diagnostics import CommandError, ExitCode, UsageError, from_client, interrupted, report
 from tui.cli.output import Output, OutputClosedError
 from tui.cli.verbs import GROUPS, VERBS, overview
 from tui.settings import SettingsError, load
@@ -34,7 +34,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             output.flush()
             return report(error, as_json=as_json)
     except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+        return report(interrupted(), as_json=True) if as_json else ExitCode.INTERRUPTED
     except OSError as error:
         _close_stdout()
         message = f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}"

@@ -10,7 +10,7 @@ from orchestrator.contract.decode import decode_job
 from orchestrator.contract.job import Job
 from orchestrator.contract.units import duration
 from tui.cli.context import Context
-from tui.cli.diagnostics import CommandError, ExitCode, Finding, UsageError, note, tell_interrupted, warn
+from tui.cli.diagnostics import CommandError, ExitCode, Finding, UsageError, interrupted, note, warn
 from tui.cli.options import flag, together
 from tui.cli.output import Output
 
@@ -86,6 +86,7 @@ def checked(raw: object, line_of: Callable[[str], int | None] | None = None, *, 
             )
             for problem in decoded.problems
         ]
+        problems.sort(key=lambda finding: finding.line or 0)
         raise CommandError(INVALID, ExitCode.USAGE, code="InvalidJob", problems=problems)
     for warning in decoded.warnings:
         warn(warning)
@@ -184,9 +185,8 @@ async def _follow_logs(context: Context, client: "OrchestratorClient", job: str)
         await stream_logs(context, client, job, LogOptions(follow=True, attempt="all"))
     except ClientError as error:
         warn(f"{error.message}; go on reading with: shoal job logs {job} -f")
-    except asyncio.CancelledError:
-        tell_interrupted(job)
-        raise
+    except asyncio.CancelledError as error:
+        raise interrupted(job) from error
 
 
 def _stderr() -> Output:

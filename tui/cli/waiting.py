@@ -15,7 +15,7 @@ from orchestrator.contract.job import Job, JobStateType
 from orchestrator.contract.partitions import PartitionState, state_word
 from orchestrator.contract.selectors import format_ranges, parse_ranges
 from tui.cli.context import Context
-from tui.cli.diagnostics import CommandError, ExitCode, tell_interrupted
+from tui.cli.diagnostics import CommandError, ExitCode, interrupted
 from tui.cli.display import Display, InPlace, JsonLines, Lines, Silent
 from tui.cli.output import Output
 from tui.cli.printable import counted, printable
@@ -168,9 +168,8 @@ async def wait_for(
             view = await waiting.run()
     except TimeoutError:
         _timed_out(job, patience)
-    except asyncio.CancelledError:
-        tell_interrupted(job)
-        raise
+    except asyncio.CancelledError as error:
+        raise interrupted(job) from error
     exit_code = ExitCode.OK if view.job_state == JobStateType.COMPLETED else ExitCode.FAILED
     if context.wants_json:
         context.output.json(

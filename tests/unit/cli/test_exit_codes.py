@@ -3,6 +3,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -132,7 +133,9 @@ def test_waiting_times_out_with_124(api: FakeApi, shoal: Shoal) -> None:
     assert "shoal job wait j-1111" in done.err
 
 
-def test_ctrl_c_leaves_the_job_running_and_names_the_verb_that_waits_on(api: FakeApi, shoal: Shoal) -> None:
+@pytest.fixture
+def interrupted_wait(api: FakeApi) -> Iterator[FakeApi]:
+    """The watch of a running job is interrupted as it begins; also where a shell started the tests with SIGINT ignored."""
     api.on("GET", f"{ONE}/partitions", grid_of([4]))
 
     def interrupted(_: httpx.Request) -> httpx.Response:
@@ -140,10 +143,28 @@ def test_ctrl_c_leaves_the_job_running_and_names_the_verb_that_waits_on(api: Fak
         return httpx.Response(200, stream=Held())
 
     api.on("GET", f"{ONE}/watch", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield api
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_leaves_the_job_running_and_names_the_verb_that_waits_on(
+    interrupted_wait: FakeApi, shoal: Shoal
+) -> None:
     done = shoal("job", "wait", "x")
     assert done.code == 130
+    assert "Interrupted: the job goes on\n" in done.err
     assert "shoal job wait j-1111" in done.err
-    assert not [request for request in api.requests if request.method != "GET"]
+    assert not [request for request in interrupted_wait.requests if request.method != "GET"]
+
+
+@pytest.mark.usefixtures("interrupted_wait")
+def test_ctrl_c_under_json_is_one_line_of_json(shoal: Shoal) -> None:
+    done = shoal("job", "wait", "x", "--json")
+    assert done.code == 130
+    told = json.loads(done.err)["Error"]
+    assert (told["Code"], told["Message"]) == ("Interrupted", "the job goes on")
+    assert "shoal job wait j-1111" in told["Hint"]
 
 
 def test_a_mistake_of_ours_is_told_without_a_traceback(api: FakeApi, shoal: Shoal) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from orchestrator.client_stream import LogQuery
 from orchestrator.contract.api import LogFrameValue
+from orchestrator.contract.partitions import Rows
 from tests.helpers.cli import Shoal
-from tests.helpers.fake_api import JOBS, Answer, FakeApi, grid_of
+from tests.helpers.fake_api import JOBS, Answer, FakeApi, grid_of, row
 from tui.cli import logstream
 from tui.cli.output import Output
 
@@ -32,6 +33,11 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> list[LogQuery]:
 
     monkeypatch.setattr(logstream, "log_frames", frames)
     return asked
+
+
+def answer_selections(api: FakeApi, grid: Answer, rows: Rows) -> None:
+    """One route has the grid and, where partitions are selected, their rows."""
+    api.on("GET", f"{ONE}/partitions", lambda request: rows if "select" in request.url.params else grid)
 
 
 def test_many_partitions_are_tagged(shoal: Shoal, queries: list[LogQuery]) -> None:
@@ -66,13 +72,20 @@ def test_json_has_one_document_a_line(shoal: Shoal, queries: list[LogQuery]) -> 
 
 
 def test_very_many_logs_must_be_asked_for(api: FakeApi, shoal: Shoal, queries: list[LogQuery]) -> None:
-    api.on("GET", f"{ONE}/partitions", grid_of([6] * 20 + [7] * 3))
+    answer_selections(api, grid_of([6] * 20 + [7] * 3), rows=Rows(next_token="", items=(row(21, "failed"),)))
     done = shoal("job", "logs", "fish")
     assert (done.code, done.out, queries) == (2, "", [])
     assert "23 partitions (20 completed, 3 failed)" in done.err
     assert "--select failed" in done.err
     assert shoal("job", "logs", "fish", "--select", "failed").code == 0
     assert shoal("job", "logs", "fish", "-f").code == 0
+
+
+def test_a_selection_that_matches_nothing_says_so(api: FakeApi, shoal: Shoal, queries: list[LogQuery]) -> None:
+    answer_selections(api, grid_of([6] * 23), rows=Rows(next_token="", items=()))
+    done = shoal("job", "logs", "fish", "--select", "failed")
+    assert (done.code, done.out, queries) == (0, "", [])
+    assert done.err == "0 of 23 partitions match 'failed'\n"
 
 
 def test_one_partition_is_raw_bytes_in_the_order_in_which_they_came(

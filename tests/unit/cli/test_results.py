@@ -120,3 +120,48 @@ def test_a_damaged_archive_is_told(api: FakeApi, shoal: Shoal) -> None:
     done = shoal("job", "get", "fish")
     assert (done.code, done.out) == (1, "")
     assert "partition 1" in done.err
+
+
+def listing(place: Path) -> list[str]:
+    return sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
+
+
+def test_results_of_another_job_are_not_mixed_with_these(shoal: Shoal, tmp_path: Path) -> None:
+    shoal("job", "get", "fish")
+    manifest = tmp_path / "job-fish" / "manifest.json"
+    other = json.loads(manifest.read_text()) | {"JobID": "j-other"}
+    manifest.write_text(json.dumps(other))
+    before = listing(tmp_path)
+    done = shoal("job", "get", "fish")
+    assert (done.code, done.out) == (4, "")
+    assert "job-fish has the results of job j-other" in done.err
+    assert "--output-dir" in done.err
+    assert listing(tmp_path) == before
+    manifest.write_text("mine")
+    assert "is no manifest of results" in shoal("job", "get", "fish").err
+
+
+def test_a_partition_that_nobody_fetched_is_not_overwritten(shoal: Shoal, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "partition-1").mkdir(parents=True)
+    (tmp_path / "mine" / "partition-1" / "notes").write_text("kept")
+    done = shoal("job", "get", "fish", "--output-dir", "mine")
+    assert done.code == 4
+    assert "mine/partition-1 is there already" in done.err
+    assert listing(tmp_path / "mine") == ["partition-1/notes"]
+
+
+def test_a_fetch_that_fails_leaves_the_former_results(api: FakeApi, shoal: Shoal, tmp_path: Path) -> None:
+    shoal("job", "get", "fish")
+    before = {name: (tmp_path / name).read_bytes() for name in listing(tmp_path)}
+    api.on("GET", f"{JOBS}/[^/]+/results/0.tar.gz", archive_of(0, {"stdout": b"new"}))
+    api.on("GET", f"{JOBS}/[^/]+/results/1.tar.gz", b"no archive")
+    assert shoal("job", "get", "fish").code == 1
+    assert {name: (tmp_path / name).read_bytes() for name in listing(tmp_path)} == before
+
+
+def test_archives_and_unpacked_results_do_not_stand_side_by_side(shoal: Shoal, tmp_path: Path) -> None:
+    shoal("job", "get", "fish", "--raw")
+    shoal("job", "get", "fish")
+    assert not [name for name in listing(tmp_path / "job-fish") if name.startswith("raw/")]
+    shoal("job", "get", "fish", "--raw")
+    assert listing(tmp_path / "job-fish") == ["manifest.json", "raw/0.tar.gz", "raw/1.tar.gz"]

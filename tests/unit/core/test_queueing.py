@@ -77,7 +77,7 @@ def test_a_job_waits_for_ever_for_nodes_that_are_merely_busy() -> None:
     node.sync()
     world.submit(a_job("first", count=1))
     waits = world.submit(a_job("second", count=1))
-    assert message(world, waits) == "Job queued. node n1 0 CPU free, needs 1 (1 nodes looked at)"
+    assert message(world, waits) == "Job queued. node n1 0 CPU free, needs 1 (1 node looked at)"
     keep_alive(world, [node], 50)
     assert world.state(waits) is JobStateType.QUEUED
     node.succeed(node.running()[0])

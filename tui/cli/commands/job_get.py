@@ -1,6 +1,7 @@
 """`job get`: the results of every partition, side by side, with a manifest that says which attempt each came from."""
 
 import asyncio
+import os
 import re
 import shutil
 import tempfile
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from orchestrator.contract.job import SpecConfig
     from orchestrator.contract.partitions import Row
 
+MANIFEST = "manifest.json"
+ELSEWHERE = "name another directory with --output-dir, or move that one away"
 AT_ONCE = 4
 """Archives that are fetched at the same time."""
+RAW = re.compile(r"raw/\w[\w.-]*")
 OURS = re.compile(r"/api/v1/orchestrator/jobs/[^/]+/results/(\d+)\.tar\.gz")
 
 
@@ -76,7 +80,8 @@ def get(
 ) -> int:
     """Fetch the results of every completed partition: job-JOB/partition-0/..., and job-JOB/manifest.json.
 
-    The job need not have ended. Fetching again replaces what was fetched before.
+    The job need not have ended. Fetching again replaces, once all is here, what was fetched of the job before;
+    a directory with the results of another job, or with a partition that was not fetched, is left as it is (exit 4).
     """  # fmt: skip
     if output_dir is not None and not Path(output_dir).is_dir():
         message = f"output dir does not exist: {output_dir}"
@@ -100,11 +105,12 @@ async def _get(
         rows = {row.index: row for row in (await every_row(client, grid.job_id, "completed")).items}
         try:
             target.mkdir(exist_ok=True)
-            async with asyncio.timeout(patience or None):
-                entries = await _fetch_all(client, grid.job_id, items, rows, target, is_raw=is_raw)
-            manifest = Manifest(job_id=grid.job_id, job_version=grid.job_version, partitions=tuple(entries))
-            await asyncio.to_thread(_remove_stale, target, {entry.index for entry in entries})
-            (target / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+            former = await asyncio.to_thread(_former, target, grid.job_id)
+            with tempfile.TemporaryDirectory(prefix=".fetching-", dir=target) as scratch:
+                async with asyncio.timeout(patience or None):
+                    entries = await _fetch_all(client, grid.job_id, items, rows, Path(scratch), is_raw=is_raw)
+                manifest = Manifest(job_id=grid.job_id, job_version=grid.job_version, partitions=tuple(entries))
+                await asyncio.to_thread(_put, manifest, Path(scratch), target, former)
         except TimeoutError as error:
             message = f"the results were not fetched within {patience:g} s"
             raise CommandError(message, ExitCode.TIMED_OUT) from error
@@ -169,15 +175,42 @@ async def _fetch_all(
     return sorted(entries, key=lambda entry: entry.index)
 
 
-def _remove_stale(target: Path, fetched: set[int]) -> None:
-    """Remove the partitions that an earlier fetch put here, by its manifest, and that have no results any more."""
+def _former(target: Path, job_id: str) -> set[str]:
+    """What an earlier fetch put here, by its manifest: names below `target`. Raises CommandError (4) for another job's."""
+    path = target / MANIFEST
     try:
-        former = msgspec.json.decode((target / "manifest.json").read_bytes(), type=Manifest)
-    except (OSError, msgspec.MsgspecError):
-        return
-    for entry in former.partitions:
-        if entry.index not in fetched:
-            shutil.rmtree(target / f"partition-{entry.index}", ignore_errors=True)
+        former = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return set()
+    except msgspec.MsgspecError as error:
+        message = f"{path} is no manifest of results: nothing was fetched"
+        raise CommandError(message, ExitCode.CONFLICT, hint=ELSEWHERE) from error
+    if former.job_id != job_id:
+        message = f"{target} has the results of job {former.job_id}: nothing was fetched"
+        raise CommandError(message, ExitCode.CONFLICT, hint=ELSEWHERE)
+    names = {f"partition-{entry.index}" for entry in former.partitions}
+    return names | {file.path for entry in former.partitions for file in entry.files if RAW.fullmatch(file.path)}
+
+
+def _put(manifest: Manifest, draft: Path, target: Path, former: set[str]) -> None:
+    """Put what was fetched in the place of what was fetched before. Raises CommandError (4) before it touches others' files."""
+    new = {path.relative_to(draft).as_posix(): path for path in (*draft.glob("partition-*"), *draft.glob("raw/*"))}
+    for name in sorted(new.keys() - former):
+        if os.path.lexists(target / name):
+            message = f"{target / name} is there already and was not fetched: nothing was written"
+            raise CommandError(message, ExitCode.CONFLICT, hint=ELSEWHERE)
+    for name in former:
+        place = target / name
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+    written = draft / MANIFEST
+    written.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    written.replace(target / MANIFEST)
+    for name, path in new.items():
+        (target / name).parent.mkdir(exist_ok=True)
+        path.rename(target / name)
 
 
 def _place(item: "SpecConfig") -> tuple[str, int | None]:

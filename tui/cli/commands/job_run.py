@@ -69,7 +69,8 @@ def read_checked(file: str | None, variables: Mapping[str, str] | None = None) -
                 note("Reading from /dev/stdin; send Ctrl-d to stop.")
             read = read_job_file(_stdin() if variables is None else filled(_stdin(), variables))
     except JobFileError as error:
-        problem = Finding(line=error.line, message=str(error).removeprefix(f"{INVALID}: "))
+        message = str(error).removeprefix(f"{INVALID}: ").replace(f"line {error.line}: ", "", 1)
+        problem = Finding(line=error.line, message=message)
         raise CommandError(INVALID, ExitCode.USAGE, code="InvalidJob", problems=[problem]) from error
     return checked(read.data, read.line, is_file=True)
 
