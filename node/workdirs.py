@@ -1,4 +1,4 @@
-"""The work directories of a node's executions: `executions/<id>`, with `stdout`, `stderr`, and what else is needed.
+"""The work directories of a node's executions: `executions/<id>`, with `work`, `stdout`, `stderr`, and what else is needed.
 
 Making and deleting files can cost a file system more than starting a program does. So a directory that an execution left with
 nothing of its own in it lies ready, emptied, in `spare`, and the next execution gets it under a new name.
@@ -18,7 +18,7 @@ from orchestrator.contract.job import ResultPath
 FILES = ("stdout", "stderr", "sandbox.json")
 """What a directory may hold to be used again; each a file that nobody else can name or read."""
 WORK = "work"
-"""And this, an empty directory."""
+"""And an empty directory, where a program without a sandbox starts."""
 MOST_SPARE = 1024
 """As many as a node of two cores ends in a second, after which a process engine gives them back."""
 PRIVATE, PUBLIC = stat.S_IFREG | 0o600, 0o777
@@ -45,6 +45,7 @@ class WorkDirectories:
             os.rename(f"{self._spares}/{self._spare.popleft()}", directory)  # noqa: PTH104 - three times as fast
         except (IndexError, FileNotFoundError):  # none is left, or somebody tidied up
             directory.mkdir()
+            (directory / WORK).mkdir()
         outputs = []
         for number, result in enumerate(results):
             place = directory / "outputs" / str(number)
@@ -81,7 +82,10 @@ def is_as_new(place: str, mode: int) -> bool:
     """
     if os.lstat(place).st_mode != mode:
         return False
-    for name in os.listdir(place):  # noqa: PTH208 - a third of the cost
+    names = os.listdir(place)  # noqa: PTH208 - a third of the cost
+    if WORK not in names:
+        return False
+    for name in names:
         path = f"{place}/{name}"
         found = os.lstat(path)
         if name == WORK:

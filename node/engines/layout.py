@@ -1,6 +1,5 @@
 """How a program is called: what is executed, with which arguments and environment, and where it finds its files."""
 
-import contextlib
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -35,8 +34,6 @@ def bare_layout(launch: Launch, arguments: Sequence[str], environment: Mapping[s
     """
     work = launch.directory / "work"
     places = {mount.target: work / mount.target.lstrip("/") for mount in (*launch.inputs, *launch.outputs)}
-    with contextlib.suppress(FileExistsError):  # a spare work directory has it
-        work.mkdir()
     for mount in (*launch.inputs, *launch.outputs):
         place = places[mount.target]
         place.parent.mkdir(parents=True, exist_ok=True)

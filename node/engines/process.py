@@ -12,10 +12,13 @@ import os
 import signal
 from pathlib import Path
 
+import msgspec
+
 from node.engines import cgroup, procfs
 from node.engines.base import EngineError, Handle, Launch, Outcome, Owner
 from node.engines.bubblewrap import Bubblewrap, Status, last_line, read_status
 from node.engines.ending import outcome
+from node.engines.ends import Ends
 from node.engines.layout import Layout, bare_layout
 from node.engines.ports import Ports, variables
 from node.engines.spawn import spawn
@@ -38,6 +41,15 @@ OURS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
 NETWORKS = ("", "Default", "None", "Host", "Full")
 
 
+class Guard(msgspec.Struct, eq=False):
+    """What keeps the memory of an execution limited."""
+
+    task: asyncio.Task[None] | None = None
+    """Not begun, for executions that end at once."""
+    is_over: bool = False
+    """Whether it used too much, and was ended."""
+
+
 class ProcessEngine:
     """Runs host programs, inside `bubblewrap` if it is given. `data_directory` is the agent's."""
 
@@ -54,6 +66,9 @@ class ProcessEngine:
         self._parsed: tuple[SpecConfig, ProcessParams] | None = None
         self._mark = hashlib.sha256(bytes(data_directory)).hexdigest()[:12]
         self._groups = cgroup.parent("shoal")
+        self._grouped: set[ExecutionId] = set()
+        """Executions that may have a memory cgroup."""
+        self._ends = Ends()
 
     async def start(self, launch: Launch) -> Handle:
         """Start the program. Causes: EXIT with 127 or 126, INPUT for a network that a process cannot have."""
@@ -132,7 +147,7 @@ class ProcessEngine:
         status = read_status(launch.directory) if is_sandboxed else Status()
         code = status.exit_code
         if status.child_pid is not None:
-            await _end_sandbox(launch, status.child_pid)
+            await self._end_sandbox(launch, status.child_pid)
         if not is_sandboxed and _is_child(pid):
             _end_session(pid)
             self._sweep_later(launch.execution_id)
@@ -157,22 +172,31 @@ class ProcessEngine:
         descriptor = self._open(handle)
         if descriptor is None:
             return False
-        pid, limit = int(handle.facts["pid"]), launch.need.memory
-        is_over, pause = False, FIRST_LOOK if limit else None
+        loop, guard = asyncio.get_running_loop(), Guard()
+
+        def begin() -> None:
+            guard.task = loop.create_task(self._keep_limited(launch, int(handle.facts["pid"]), guard))
+
+        timer = loop.call_later(FIRST_LOOK, begin) if launch.need.memory else None
         try:
-            while True:
-                try:
-                    async with asyncio.timeout(pause):
-                        await _readable(descriptor)
-                        return is_over
-                except TimeoutError:
-                    is_kept = await asyncio.to_thread(self._limit, launch, pid)
-                    is_over = await asyncio.to_thread(procfs.memory, pid, limit) > limit
-                    if is_over:
-                        await self._kill(launch.execution_id, pid, self._group(launch))
-                    pause = None if is_kept or is_over else SAMPLE
+            await self._ends.of(descriptor)
         finally:
             os.close(descriptor)
+            if timer is not None:
+                timer.cancel()
+            if guard.task is not None and not guard.task.cancel():
+                guard.task.result()
+        return guard.is_over
+
+    async def _keep_limited(self, launch: Launch, pid: int, guard: Guard) -> None:
+        """Have the kernel limit its memory, or where it cannot look at it every second and end it when it is too much."""
+        self._grouped.add(launch.execution_id)
+        while not await asyncio.to_thread(self._limit, launch, pid):
+            if await asyncio.to_thread(procfs.memory, pid, launch.need.memory) > launch.need.memory:
+                guard.is_over = True
+                await self._kill(launch.execution_id, pid, self._group(launch))
+                return
+            await asyncio.sleep(SAMPLE)
 
     def _limit(self, launch: Launch, pid: int) -> bool:
         """Have the kernel limit the memory of a running execution, from now on. False = it cannot. Blocks."""
@@ -189,7 +213,7 @@ class ProcessEngine:
 
     def _group(self, launch: Launch) -> Path | None:
         """The memory cgroup of an execution, if it has one."""
-        if not launch.need.memory or self._groups is None:
+        if launch.execution_id not in self._grouped or self._groups is None:
             return None
         group = self._place(self._groups, launch)
         return group if group.exists() else None
@@ -225,10 +249,16 @@ class ProcessEngine:
         victims = [pid for pid, environment in found.items() if environment[EXECUTION] in left]
         procfs.send(victims, signal.SIGKILL)
         for victim in victims:
-            await _gone(victim)
+            await self._ends.of_pid(victim)
         self._left -= left
         self._swept.set()
         self._swept = asyncio.Event()
+
+    async def _end_sandbox(self, launch: Launch, first: int) -> None:
+        """End what is left in a sandbox whose monitor has ended: with its first process all others end."""
+        if procfs.is_started_with(first, EXECUTION, launch.execution_id):
+            procfs.send([first], signal.SIGKILL)
+            await self._ends.of_pid(first)
 
     async def stop(self, launch: Launch, handle: Handle, grace: float) -> None:
         """SIGTERM to each of its processes, after `grace` seconds SIGKILL to what is left, wherever it went."""
@@ -241,7 +271,7 @@ class ProcessEngine:
                 procfs.send(found - monitor, signal.SIGTERM)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(grace):
-                        await _readable(descriptor)
+                        await self._ends.of(descriptor)
             finally:
                 os.close(descriptor)
         await self._kill(launch.execution_id, pid if descriptor is not None else None, group)
@@ -264,10 +294,11 @@ class ProcessEngine:
             victims = found - {pid} or found
             procfs.send(victims, signal.SIGKILL)
             for victim in victims:
-                await _gone(victim)
+                await self._ends.of_pid(victim)
 
     async def adopt(self, launch: Launch, handle: Handle | None) -> Handle | None:
         """Go on with what runs, or has ended and left its exit code; else end what is left of it."""
+        self._grouped.add(launch.execution_id)
         if handle is not None:
             has_told = "sandbox" in handle.facts and read_status(launch.directory).exit_code is not None
             if has_told or (_is_there(handle) and procfs.is_alive(int(handle.facts["pid"]))):
@@ -276,6 +307,7 @@ class ProcessEngine:
         await self._kill(launch.execution_id, None, group)
         if group is not None:
             cgroup.remove(group)
+        self._grouped.discard(launch.execution_id)
         return None
 
     async def forget(self, launch: Launch, handle: Handle) -> None:  # noqa: ARG002 (the protocol's)
@@ -286,6 +318,7 @@ class ProcessEngine:
         group = self._group(launch)
         if group is not None:
             cgroup.remove(group)
+        self._grouped.discard(launch.execution_id)
 
     async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:
         """End every process that carries the owner's mark and whose execution is not known."""
@@ -304,6 +337,7 @@ class ProcessEngine:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await self._sweep()
+        self._ends.close()
 
 
 def _is_there(handle: Handle) -> bool:
@@ -317,26 +351,6 @@ def _pidfd(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except ProcessLookupError:
         return None
-
-
-async def _gone(pid: int) -> None:
-    descriptor = _pidfd(pid)
-    if descriptor is not None:
-        try:
-            await _readable(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-async def _readable(pidfd: int) -> None:
-    """Return when the process of the pidfd has ended."""
-    loop = asyncio.get_running_loop()
-    is_ended = asyncio.Event()
-    loop.add_reader(pidfd, is_ended.set)
-    try:
-        await is_ended.wait()
-    finally:
-        loop.remove_reader(pidfd)
 
 
 def _is_child(pid: int) -> bool:
@@ -355,13 +369,6 @@ def _not_started(complaint: str) -> Outcome:
     if complaint.startswith("bwrap: execvp"):
         return Outcome(exit_code=126, cause=Cause.EXIT, message=f"cannot be run: {complaint}")
     return Outcome(exit_code=None, cause=Cause.AGENT, message=f"no sandbox: {complaint}")
-
-
-async def _end_sandbox(launch: Launch, first: int) -> None:
-    """End what is left in a sandbox whose monitor has ended: with its first process all others end."""
-    if procfs.is_started_with(first, EXECUTION, launch.execution_id):
-        procfs.send([first], signal.SIGKILL)
-        await _gone(first)
 
 
 def _end_session(pid: int) -> None:

@@ -56,6 +56,7 @@ class Bench:
         argv = list(argv or ["sh", "-c", script])
         directory = self.home / execution
         directory.mkdir()
+        (directory / "work").mkdir()
         is_docker = self.kind == "docker"
         own: dict[str, object] = (
             {"Image": IMAGE, "Parameters": argv} if is_docker else {"Command": argv[0], "Arguments": argv[1:]}

@@ -16,7 +16,6 @@ def used(workdirs: WorkDirectories, execution: ExecutionId) -> Path:
     """A work directory as an engine has it once a program ran that printed something and left no file."""
     workdirs.make(execution, ())
     directory = workdirs.of(execution)
-    (directory / "work").mkdir(exist_ok=True)
     for name, text in (("stdout", b"hello\n"), ("stderr", b""), ("sandbox.json", b'{"exit-code": 0}')):
         path = directory / name
         path.touch(0o600)
@@ -49,6 +48,7 @@ def turn_into_link(directory: Path) -> None:
 
 LEFT: dict[str, Callable[[Path], object]] = {
     "a file": lambda directory: (directory / "work" / "result").write_text("x"),
+    "no directory to start in": lambda directory: (directory / "work").rmdir(),
     "a file beside": lambda directory: (directory / "core").write_text("x"),
     "a work directory that is read only": lambda directory: (directory / "work").chmod(0o555),
     "a directory that all may enter": lambda directory: directory.chmod(0o777),
@@ -67,7 +67,7 @@ def test_where_a_program_left_something_the_directory_is_removed(tmp_path: Path,
     assert not workdirs.of(ONE).exists()
     assert not list((tmp_path / "spare").iterdir())
     workdirs.make(TWO, ())
-    assert not list(workdirs.of(TWO).iterdir())
+    assert [path.name for path in workdirs.of(TWO).iterdir()] == ["work"]
 
 
 def test_it_keeps_so_many_and_no_more(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_somebody_who_tidies_up_the_spare_ones_does_no_harm(tmp_path: Path) -> N
     for path in (tmp_path / "spare").iterdir():
         path.rename(tmp_path / "taken")
     workdirs.make(TWO, ())
-    assert not list(workdirs.of(TWO).iterdir())
+    assert [path.name for path in workdirs.of(TWO).iterdir()] == ["work"]
 
 
 def test_an_agent_that_starts_keeps_only_what_its_journal_names(tmp_path: Path) -> None:
