@@ -1,6 +1,5 @@
 """Who and how the orchestrator is: probes, Bacalhau's agent endpoints."""
 
-import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.response import Redirect
@@ -9,8 +8,6 @@ from orchestrator.contract.node import BuildVersion, NodeInfo
 from orchestrator.errors import OrchestratorError
 from orchestrator.routes.backend import VERSION, Backend
 from orchestrator.routes.wire import HttpRequest, answer
-
-AUTH_METHODS = {"ClientKey": {"Type": "challenge"}}
 
 
 class EndingError(OrchestratorError):
@@ -65,46 +62,3 @@ async def agent_node(request: HttpRequest, backend: NamedDependency[Backend]) ->
 async def authconfig(request: HttpRequest) -> Response[bytes]:
     """How to sign in elsewhere: nowhere."""
     return await answer(request, {"Version": "1.0.0", "Config": {}})
-
-
-@get("/api/v1/agent/config")
-async def agent_config(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
-    """What of the configuration Bacalhau has a name for."""
-    url = request.base_url
-    settings = {
-        "API": {
-            "Host": url.hostname,
-            "Port": url.port or 80,
-            "TLS": {},
-            "Auth": {"Methods": AUTH_METHODS, "Oauth2": {}},
-        },
-        "NameProvider": "puuid",
-        "Orchestrator": {
-            "Enabled": True,
-            "Auth": {},
-            "TLS": {},
-            "Cluster": {},
-            "NodeManager": {"DisconnectTimeout": f"{backend.reactor.cluster.lease:g}s"},
-            "Scheduler": {},
-            "EvaluationBroker": {},
-            "License": {},
-            "SupportReverseProxy": False,
-        },
-        "Compute": {"Auth": {}, "AllowListedLocalPaths": []},
-        "WebUI": {},
-        "InputSources": {"Types": {}},
-        "Publishers": {"Types": {}},
-        "Engines": {"Types": {}},
-        "ResultDownloaders": {"Types": {}},
-        "JobDefaults": {
-            "Batch": {"Task": {"Resources": {"CPU": "500m", "Memory": "512Mb"}, "Publisher": {}, "Timeouts": {}}},
-            "Ops": {"Task": {"Resources": {"CPU": "500m", "Memory": "512Mb"}, "Publisher": {}, "Timeouts": {}}},
-            "Daemon": {"Task": {"Resources": {"CPU": "500m", "Memory": "512Mb"}}},
-            "Service": {"Task": {"Resources": {"CPU": "500m", "Memory": "512Mb"}}},
-        },
-        "JobAdmissionControl": {},
-        "Logging": {},
-        "UpdateConfig": {},
-        "FeatureFlags": {},
-    }
-    return await answer(request, msgspec.json.encode({"config": settings}))
