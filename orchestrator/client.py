@@ -29,7 +29,7 @@ from orchestrator.contract.api import (
 from orchestrator.contract.execution import Execution
 from orchestrator.contract.job import Job, ResourcesConfig
 from orchestrator.contract.node import BuildVersion, NodeInfo, NodeState
-from orchestrator.contract.overview import ClusterEvents, JobChanged, ListedJobs, NodeChanged
+from orchestrator.contract.overview import ClusterEvents, JobChanged, ListedJobs, Me, NodeChanged
 from orchestrator.contract.partitions import (
     ActionResult,
     Explanations,
@@ -353,6 +353,10 @@ class OrchestratorClient(Connection):
         """What happened in the cluster after a cursor, oldest first; without one the newest. `wait` = seconds to be held."""
         query: Query = {"after": after, "limit": limit or None, "wait": wait or None}
         return await self._get(EVENTS, ClusterEvents, query)
+
+    async def me(self) -> Me:
+        """Who asks, as the orchestrator sees it."""
+        return await self._get("/api/v1/auth/me", Me)
 
     async def alive(self) -> Alive:
         """Whether the orchestrator answers."""

@@ -29,6 +29,7 @@ from tui.model.text import clean
 from tui.options import Options
 from tui.overview import Overview
 from tui.places import Focus, is_open_to, make
+from tui.rights import Rights
 from tui.screens.jobs import JobsPage
 from tui.screens.page import Page
 from tui.styles.themes import NAMES, THEMES
@@ -69,6 +70,7 @@ class ShoalApp(App[int], inherit_bindings=False):
         )
         self.link = Link()
         self.overview = Overview()
+        self.rights = Rights()
         self.terminal = RoundTrip()
         self.alarm = Alarm()
         self._is_measured = False
@@ -187,6 +189,7 @@ class ShoalApp(App[int], inherit_bindings=False):
         pause = 0.5
         while True:
             try:
+                await self.rights.ask(self.client)
                 async with aclosing(self.overview.follow(self.client, self._period)) as changes:
                     async for _ in changes:
                         pause = 0.5
@@ -198,7 +201,10 @@ class ShoalApp(App[int], inherit_bindings=False):
             except UnreachableError as error:
                 self.link.lost(self.monotonic(), error.reason, pause)
             except ClientError as error:
-                self._refused(error, pause)
+                if error.status in (401, 403):
+                    self.link.refused(error.message)
+                else:
+                    self.link.lost(self.monotonic(), error.message, pause)
             self.tell_screens(LinkChanged())
             if self.link.state is LinkState.REFUSED:
                 return
@@ -214,12 +220,6 @@ class ShoalApp(App[int], inherit_bindings=False):
 
     def _period(self) -> float:
         return REFRESH if isinstance(self.screen, JobsPage) else 2 * REFRESH
-
-    def _refused(self, error: ClientError, pause: float) -> None:
-        if error.status in (401, 403):
-            self.link.refused(error.message)
-        else:
-            self.link.lost(self.monotonic(), error.message, pause)
 
     def tell_screens(self, message: LinkChanged | OverviewChanged) -> None:
         """A message for every page that is open."""

@@ -204,8 +204,8 @@ KEYS = (
     *TOOL_KEYS,
 )
 BY_ID: Mapping[str, Key] = {key.id: key for key in KEYS}
-ACTING = frozenset(key.action.partition("(")[0] for key in KEYS if key.acts)
-"""Actions that change the cluster."""
+ACTING: Mapping[str, str] = {key.action.partition("(")[0]: key.role for key in KEYS if key.acts}
+"""Actions that change the cluster, and the least role that may."""
 TOGETHER = (
     ("app", "page", "move", "jobs"),
     ("app", "page", "move", "job"),

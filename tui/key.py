@@ -15,6 +15,8 @@ class Key(msgspec.Struct, frozen=True):
     """Place in the footer, 1 = most used; 0 = not in the footer."""
     acts: bool = False
     """Whether it changes the cluster: hidden when read-only, greyed while offline."""
+    role: str = "operator"
+    """Of what acts: the least role that may do it; hidden from others."""
 
     @property
     def context(self) -> str:

@@ -15,9 +15,9 @@ TOOL_KEYS = (
     Key("errors.logs", "L", "app.open_tool('logs')", "all logs", "Logs of all partitions of the job", 10),
     Key("errors.events", "v", "app.open_tool('events')", "events", "What happened to the job", 11),
     # nodes
-    Key("nodes.drain", "D", "drain", "drain", "Drain the node, or take it in again", 2, acts=True),
+    Key("nodes.drain", "D", "drain", "drain", "Drain the node, or take it in again", 2, acts=True, role="admin"),
     Key("node.log", "l", "log", "log", "The log of the partition under the cursor", 2),
-    Key("node.drain", "D", "drain", "drain", "Drain the node, or take it in again", 3, acts=True),
+    Key("node.drain", "D", "drain", "drain", "Drain the node, or take it in again", 3, acts=True, role="admin"),
     Key("node.grid", "t", "grid", "grid", "The job's grid, filtered to this node", 4),
     # events
     Key("events.follow", "f", "follow", "follow", "Stay at the newest", 2),

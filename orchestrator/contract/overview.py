@@ -116,3 +116,16 @@ class NodeChanged(Spec, frozen=True, kw_only=True):
     success: bool
     running: int = 0
     by_state: dict[str, int] = field(default_factory=dict)
+
+
+class Me(Spec, frozen=True, kw_only=True, omit_defaults=False):
+    """Answer to `auth/me`: who asks, as the orchestrator sees it. Ours."""
+
+    name: str
+    """Empty where no tokens are wanted."""
+    roles: tuple[str, ...]
+    """`viewer`, `operator` or `admin`."""
+    namespaces: tuple[str, ...]
+    """Those whose jobs may be seen; `*` = all."""
+    time: str
+    version: str

@@ -32,6 +32,7 @@ from orchestrator.auth import (
     judge,
     known,
 )
+from orchestrator.contract.overview import Me
 from orchestrator.contract.spec import Spec
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import JobRecord
@@ -43,6 +44,7 @@ from orchestrator.store.base import JobQuery
 from orchestrator.tokens import TokenError, join
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+WATCH = "/api/v1/orchestrator/watch"
 CONFINED = ("/api/v1/orchestrator/",)
 """Below it are jobs: what is there and names none is closed to tokens that are confined, unless it is named here."""
 RESULT = "/api/v1/orchestrator/jobs/{job_id}/results/{file}"
@@ -98,7 +100,8 @@ class Admission:
         """Let a request through to the job that it means, if that is in one of the token's namespaces."""
         wanted = connection.scope["path_params"].get("job_id")
         if wanted is None or (wanted == "diff" and method == "PUT"):
-            if path.startswith(CONFINED) and path != JOBS and wanted is None and not path.startswith(NODES):
+            is_open = path in (JOBS, WATCH) or path.startswith(NODES)
+            if path.startswith(CONFINED) and wanted is None and not is_open:
                 reason = f"user '{who.name}' is confined to namespaces ({', '.join(who.namespaces)}): this tells of all"
                 raise ForbiddenError(reason)
             return
@@ -184,17 +187,17 @@ async def visible_jobs(request: HttpRequest, backend: Backend, wanted: JobQuery)
     return page, has_more or len(found) > wanted.offset + len(page)
 
 
-@get("/api/v1/auth/me")
+@get("/api/v1/auth/me", answer=Me)
 async def me(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
     """Who asks, as we see it, and what time it is here."""
     who: Principal = request.scope["user"]
-    said = {
-        "Name": who.name,
-        "Roles": [who.role],
-        "Namespaces": who.namespaces or ("*",),
-        "Time": rfc3339(backend.now()),
-        "Version": VERSION.git_version,
-    }
+    said = Me(
+        name=who.name,
+        roles=(str(who.role),),
+        namespaces=who.namespaces or ("*",),
+        time=rfc3339(backend.now()),
+        version=VERSION.git_version,
+    )
     return await answer(request, said)
 
 

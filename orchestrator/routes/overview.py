@@ -10,11 +10,13 @@ from litestar.di import NamedDependency
 from litestar.response import Stream
 from msgspec.structs import replace
 
+from orchestrator.auth import Principal
 from orchestrator.contract.ids import SECOND, JobId, NodeId
 from orchestrator.contract.node import NodeState
 from orchestrator.contract.overview import ClusterFrame, JobSummary, Progress
 from orchestrator.core.model import JobRecord
 from orchestrator.errors import StaleCursorError
+from orchestrator.routes.admission import refuse_other, visible_jobs
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.nodes import all_nodes
 from orchestrator.routes.watch import HEARTBEAT, commit_of
@@ -40,19 +42,23 @@ class ClusterWatchQuery(msgspec.Struct, frozen=True, kw_only=True):
 async def watch_cluster(request: HttpRequest, backend: NamedDependency[Backend]) -> Stream:
     """Summaries of jobs, and nodes, as they change, at most four times a second, without end. 410 as a job's watch."""
     asked = query(request.query_params, ClusterWatchQuery)
+    who: Principal = request.scope["user"]
+    if asked.namespace not in ("", "*"):
+        refuse_other(who, asked.namespace, "read:job")
     commit = commit_of(backend, asked.after)
     if backend.reactor.latest.since(commit) is None:
         raise StaleCursorError
-    watching = ClusterWatch(backend, asked.namespace, commit, is_new=not asked.after)
+    watching = ClusterWatch(request, backend, asked.namespace, commit, is_new=not asked.after)
     return Stream(watching.frames(), media_type="application/x-ndjson")
 
 
 class ClusterWatch:
     """One watch of the cluster."""
 
-    def __init__(self, backend: Backend, namespace: str, commit: int, *, is_new: bool) -> None:
+    def __init__(self, request: HttpRequest, backend: Backend, namespace: str, commit: int, *, is_new: bool) -> None:
+        self._request = request
         self._backend = backend
-        self._namespace = namespace
+        self._namespace = "" if namespace == "*" else namespace
         self._commit = commit
         self._is_new = is_new
         self._nodes: dict[NodeId, NodeState] = {}
@@ -94,7 +100,7 @@ class ClusterWatch:
     async def _all_jobs(self) -> Iterable[JobRecord]:
         """Jobs that are in memory, then the newest others."""
         wanted = JobQuery(namespace=self._namespace, is_reversed=True, limit=NEWEST)
-        newest, _ = await self._backend.reactor.store.jobs(wanted)
+        newest, _ = await visible_jobs(self._request, self._backend, wanted)
         jobs = {entry.id: entry.record for entry in self._backend.reactor.cluster.jobs.values()}
         return (jobs | {record.job.id: record for record in newest if record.job.id not in jobs}).values()
 
@@ -109,7 +115,12 @@ class ClusterWatch:
         return found
 
     async def _summed(self, records: Iterable[JobRecord]) -> list[JobSummary]:
-        wanted = [record for record in records if self._namespace in ("", "*", record.job.namespace)]
+        who: Principal = self._request.scope["user"]
+        wanted = [
+            record
+            for record in records
+            if self._namespace in ("", record.job.namespace) and who.may_use(record.job.namespace)
+        ]
         return [summary_line(*await self._backend.summaries.of(record)) for record in wanted]
 
     async def _frame(self, summaries: Sequence[JobSummary], *, is_snapshot: bool = False) -> bytes:

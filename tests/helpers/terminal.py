@@ -43,13 +43,13 @@ def quiet(api: FakeApi) -> FakeApi:
     return api
 
 
-def app_for(target: FakeApi | str, *, kind: type[ShoalApp] = ShoalApp, **options: Any) -> ShoalApp:
-    """An app for canned answers, or the orchestrator at a URL."""
+def app_for(target: FakeApi | str, *, kind: type[ShoalApp] = ShoalApp, token: str = "", **options: Any) -> ShoalApp:
+    """An app for canned answers, or the orchestrator at a URL; with a token or without."""
     url = target if isinstance(target, str) else "http://127.0.0.1:1234"
     transport = None if isinstance(target, str) else httpx.MockTransport(target)
     home = options.pop("home", Path(tempfile.gettempdir()) / "shoal-test-home")
     settings = Settings(url=url, home=home)
-    client = OrchestratorClient(url, transport=transport)
+    client = OrchestratorClient(url, token=token, transport=transport)
     return kind(Options(settings=settings, **{"colours": "truecolor", **options}), client=client)
 
 

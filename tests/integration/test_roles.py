@@ -5,6 +5,7 @@ import io
 import tarfile
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,8 @@ from websockets.exceptions import InvalidStatus
 
 from orchestrator.app import HANDLERS
 from orchestrator.auth import Role, hash_of
+from orchestrator.client import OrchestratorClient
+from orchestrator.client_stream import watch_cluster
 from orchestrator.contract.ids import JobId
 from orchestrator.contract.job import SpecConfig
 from orchestrator.routes.admission import Admission
@@ -282,8 +285,7 @@ async def test_a_token_reaches_the_jobs_of_its_namespaces_only(
                 if error.get("Component") == "Authorizer":
                     wrong.append((method, path, ids["a"], status, error))
     assert not wrong
-    for path in ("/api/v1/orchestrator/events", "/api/v1/orchestrator/watch"):
-        assert (await status_of(http, "GET", path, team))[0] == 403, "they tell of all namespaces"
+    assert (await status_of(http, "GET", "/api/v1/orchestrator/events", team))[0] == 403, "it tells of all namespaces"
     for namespace, status in (("a", 200), ("c", 403), ("", 403)):
         body = {"Job": plain_job(f"new-{namespace}", Namespace=namespace)}
         assert (await http.put(JOBS, json=body, headers=mine)).status_code == status
@@ -293,6 +295,28 @@ async def test_a_token_reaches_the_jobs_of_its_namespaces_only(
     assert (await api.get(f"{JOBS}/{ids['c']}"))["Job"]["State"]["StateType"] != "Stopped", (
         "the body leads nowhere else"
     )
+
+
+async def test_the_watch_tells_a_token_of_the_jobs_of_its_namespaces_only(
+    http: httpx.AsyncClient, admin: Api, node: Agent, tmp_path: Path
+) -> None:
+    team, _ = create(tmp_path, "team", Role.VIEWER, ("a", "b"), 0)
+    ids = {namespace: await admin.submit("same", Namespace=namespace) for namespace in ("a", "b", "c")}
+    client = OrchestratorClient(str(http.base_url).rstrip("/"), token=team)
+    async with client.http, aclosing(watch_cluster(client)) as frames:
+        first = await anext(frames)
+        assert {job.job_id for job in first.jobs} == {ids["a"], ids["b"]}
+        await node.sync()
+        for namespace in ("c", "a", "b"):
+            ids[f"new-{namespace}"] = await admin.submit("new", Namespace=namespace)
+        told: set[str] = set()
+        async for frame in frames:
+            told |= {str(job.job_id) for job in frame.jobs}
+            if {ids["new-a"], ids["new-b"]} <= told:
+                break
+    assert not told & {ids["c"], ids["new-c"]}
+    refused = await status_of(http, "GET", "/api/v1/orchestrator/watch?namespace=c", team)
+    assert (refused[0], refused[1]["Component"]) == (403, "Authorizer")
 
 
 async def test_a_request_costs_less_than_50_microseconds_more(tmp_path: Path) -> None:

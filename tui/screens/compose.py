@@ -368,7 +368,7 @@ class ComposePage(Page, inherit_bindings=False):
         app = self.shoal
         if self._is_busy:
             return False
-        if app.options.read_only:
+        if self.is_read_only:
             app.tell("this is read-only: nothing can be submitted from here", severity="warning")
         elif not app.link.is_usable:
             app.tell("offline: nothing can be submitted now; the draft is kept", severity="warning")

@@ -35,6 +35,11 @@ class Page(Screen[None], inherit_bindings=False):
         """The app, with its type."""
         return cast("ShoalApp", self.app)
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing can be changed from here: that was asked for, or the token is a viewer's."""
+        return self.shoal.options.read_only or self.shoal.rights.is_viewer
+
     def content(self) -> ComposeResult:
         """The widgets between line 1 and the footer."""
         yield from ()
@@ -94,7 +99,7 @@ class Page(Screen[None], inherit_bindings=False):
         if not self.is_attached or not self._is_seen():
             return
         app = self.shoal
-        flags = [*(["ro"] if app.options.read_only else []), *(["paused"] if app.is_paused else [])]
+        flags = [*(["ro"] if self.is_read_only else []), *(["paused"] if app.is_paused else [])]
         if term := app.terminal.text(app.monotonic()):
             flags.append(term)
         if app.mark:
@@ -106,6 +111,7 @@ class Page(Screen[None], inherit_bindings=False):
             wall=app.wall(),
             nodes=app.overview.nodes_text(),
             flags=flags,
+            user=app.rights.user,
         )
 
     @property
@@ -114,11 +120,11 @@ class Page(Screen[None], inherit_bindings=False):
         return self.query_one(Prompt)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual asks so
-        """Acting is hidden when read-only, grey while offline; screens that do not exist are not offered."""
+        """Acting is hidden from who may not, grey while offline; screens that do not exist are not offered."""
         if action in ("filter", "grep"):
             return not isinstance(self.focused, Input)
         if action in ACTING:
-            if self.shoal.options.read_only:
+            if self.is_read_only or not self.shoal.rights.may(action):
                 return False
             if action.startswith("compose") and not is_open_to("compose", self.at):
                 return False

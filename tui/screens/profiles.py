@@ -11,6 +11,7 @@ from tui.model.link import Link
 from tui.overview import Overview
 from tui.places import Focus
 from tui.profiles import Profile
+from tui.rights import Rights
 from tui.screens.list_page import ListPage
 from tui.settings import SettingsError
 from tui.styles.themes import NAMES
@@ -109,7 +110,7 @@ class ProfilesPage(ListPage[Profile], inherit_bindings=False):
             read_only=profile.read_only or app.options.is_read_only_asked,
         )
         app.client = OrchestratorClient(settings.url, token=settings.token, instance_id=settings.instance_id())
-        app.link, app.overview, app.mark = Link(), Overview(), None
+        app.link, app.overview, app.rights, app.mark = Link(), Overview(), Rights(), None
         if profile.theme in NAMES and not app.has_no_color:
             app.theme = profile.theme
         app.go_home()
