@@ -4,6 +4,7 @@ Every PUT and DELETE carries an idempotency token and is repeated when the conne
 """
 
 import asyncio
+import base64
 import ssl
 import time
 import uuid
@@ -92,6 +93,7 @@ class Connection:
         url: str,
         *,
         token: str = "",
+        user: str = "",
         instance_id: str = "",
         namespace: str = "",
         ca_file: Path | None = None,
@@ -100,6 +102,7 @@ class Connection:
     ) -> None:
         """`url` is `http://host:port`; `namespace` is where names of jobs are looked up (empty = `default`).
 
+        `token` is shown as a bearer's, with a `user` as that user's password.
         `ca_file` (PEM) has the authorities whose certificates are trusted; None = those that this machine knows. Raises OSError.
         `key_file` is where the key is kept with which a Bacalhau's challenge is answered; None = it is not.
         """
@@ -111,7 +114,8 @@ class Connection:
         self._can_plan: bool | None = None
         self.headers = {"X-Bacalhau-InstanceID": instance_id} if instance_id else {}
         if token:
-            self.headers["Authorization"] = f"Bearer {token}"
+            basic = base64.b64encode(f"{user}:{token}".encode()).decode()
+            self.headers["Authorization"] = f"Basic {basic}" if user else f"Bearer {token}"
         parts = urlsplit(self.url)
         self.is_local = parts.hostname in LOOPBACK
         self.tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None

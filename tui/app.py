@@ -21,6 +21,7 @@ from textual.worker import Worker
 from orchestrator.client import ClientError, OrchestratorClient, UnreachableError
 from tui import commands, keymap
 from tui.bindings import bindings
+from tui.connect import client_of
 from tui.messages import LinkChanged, OverviewChanged
 from tui.model.jobs import Alarm
 from tui.model.link import Link, LinkState
@@ -64,10 +65,7 @@ class ShoalApp(App[int], inherit_bindings=False):
         self.use_command_palette = True
         self.options = options
         self.has_no_color = has_no_color
-        settings = options.settings
-        self.client = client or OrchestratorClient(
-            settings.url, token=settings.token, instance_id=settings.instance_id(), ca_file=settings.ca_file
-        )
+        self.client = client or client_of(options.settings)
         self.link = Link()
         self.overview = Overview()
         self.rights = Rights()

@@ -85,7 +85,7 @@ def _serve(chosen: Options, *, port: int, may_write: bool) -> int:
     except ImportError as error:
         message = f"--web needs a further package ({error.name})"
         raise UsageError(message, hint="install it: pip install 'shoal[web]'") from error
-    if chosen.settings.token:
+    if chosen.settings.token and not chosen.settings.user:
         os.environ["SHOAL_API_KEY"] = chosen.settings.token
     return serve(chosen, port=port, may_write=may_write)
 

@@ -95,4 +95,4 @@ def add(home: Path, name: str, url: str) -> None:
 
 def settings_of(profile: Profile, settings: Settings) -> Settings:
     """The settings with another orchestrator."""
-    return msgspec.structs.replace(settings, url=profile.url, token=profile.token)
+    return msgspec.structs.replace(settings, url=profile.url, token=profile.token, user="")

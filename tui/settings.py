@@ -1,8 +1,10 @@
 """Which orchestrator, as whom: from the environment and the global flags. The flags win, then SHOAL_*, then BACALHAU_*."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,11 +25,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     """`http://host:port`, without a slash at the end."""
     token: str = ""
-    """Bearer token; empty = none."""
+    """Bearer token, or with a `user` its password; empty = none."""
+    user: str = ""
     ca_file: Path | None = None
     """PEM: the authorities whose certificates are trusted; None = those that this machine knows."""
     home: Path
     """Where the client keeps its files: `~/.shoal`."""
+    profile: str = ""
+    """By which the orchestrator was named; empty = by none."""
 
     def instance_id(self) -> str:
         """The id of this installation, sent with every request; `@last` finds my jobs by it. Made on first use.
@@ -54,14 +59,50 @@ KEYS = {
     "API.Host": "host, or whole address, of the orchestrator",
     "API.Port": "its port",
     "API.TLS.CAFile": "PEM: whose certificates to trust",
+    "API.TLS.UseTLS": "whether it is called by https",
     "Profile": "the profile that is used where none is named",
 }
 """What may be kept in `config.yaml`, and what each is."""
+TRUE = ("1", "t", "true")
+FALSE = ("0", "f", "false")
+SERVERS = (
+    (
+        "API.Auth Compute DataDir Engines InputSources JobAdmissionControl JobDefaults Labels Logging NameProvider Orchestrator "
+        "Publishers ResultDownloaders StrictVersionMatch UpdateConfig WebUI DisableAnalytics FeatureFlags"
+    )
+    .lower()
+    .split()
+)
+"""How the names of Bacalhau's other settings begin."""
 
 
 def known_key(name: str) -> str | None:
     """A key of `KEYS`, however its letters are written; None = there is none."""
     return next((key for key in KEYS if key.lower() == name.strip().lower()), None)
+
+
+def unknown_key(name: str) -> str:
+    """What is said of a name that is no key."""
+    allowed = f"allowed: {', '.join(sorted(KEYS))}"
+    if any(f"{name.lower()}.".startswith(f"{one}.") for one in SERVERS):
+        return (
+            f"{name!r} is no setting of a client, {allowed}; `shoal serve` and `shoal node run` take theirs as flags, SHOAL_* "
+            f"variables or a file: see their --help"
+        )
+    guess = next(iter(get_close_matches(name.lower(), [key.lower() for key in KEYS], n=1)), "")
+    return f"unknown setting {name!r}, {allowed}" + (f" (did you mean {known_key(guess)}?)" if guess else "")
+
+
+def checked(key: str, text: str) -> None:
+    """Whether a key may have a value. Raises SettingsError."""
+    if key == "API.Host":
+        _url(key, text, key, "")
+    elif key == "API.Port":
+        _url("", "", key, text)
+    elif key == "API.TLS.CAFile":
+        _ca_file(key, text)
+    elif key == "API.TLS.UseTLS":
+        _truth(key, text)
 
 
 def kept(home: Path) -> dict[str, str]:
@@ -76,12 +117,21 @@ def kept(home: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         message = f"{path}: cannot be read: {error}"
         raise SettingsError(message) from error
-    found = said if isinstance(said, dict) else {}
+    found = dict(flat(said)) if isinstance(said, dict) else {}
     for name in found:
-        if known_key(str(name)) is None:
-            message = f"{path}: found {name!r}, allowed: {', '.join(sorted(KEYS))}"
+        if known_key(name) is None:
+            message = f"{path}: {unknown_key(name)}"
             raise SettingsError(message)
-    return {known_key(str(name)) or "": str(value) for name, value in found.items()}
+    return {known_key(name) or "": str(value) for name, value in found.items()}
+
+
+def flat(said: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by their whole names, however they are nested."""
+    for name, value in said.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 def keep(home: Path, key: str, text: str) -> Path:
@@ -97,11 +147,6 @@ def keep(home: Path, key: str, text: str) -> Path:
         message = f"{path}: {(error.strerror or str(error)).lower()}"
         raise SettingsError(message) from error
     return path
-
-
-def checked_url(name: str, text: str) -> str:
-    """The address that a host, `host:port` or a URL means. Raises SettingsError."""
-    return _url(name, text, name, "")
 
 
 def load(
@@ -131,14 +176,63 @@ def load(
         "BACALHAU_API_PORT": environ.get("BACALHAU_API_PORT", ""),
         "API.Port": "" if chosen else said.get("API.Port", ""),
     }
-    token = environ.get("SHOAL_API_KEY", "") or environ.get("BACALHAU_API_KEY", "") or chosen.get("token", "")
+    wants_tls = {
+        "BACALHAU_API_TLS_USETLS": environ.get("BACALHAU_API_TLS_USETLS", ""),
+        "API.TLS.UseTLS": said.get("API.TLS.UseTLS", ""),
+    }
+    _refuse_insecure(environ)
+    user, token = _credential(environ)
+    url = _url(*_first(named), *_first(ports))
+    if "://" not in _first(named)[1] and _truth(*_first(wants_tls)):
+        url = url.replace("http:", "https:", 1)
     files = {
         "--ca-file": ca_file,
         "SHOAL_API_CA_FILE": environ.get("SHOAL_API_CA_FILE", ""),
         "BACALHAU_API_TLS_CAFILE": environ.get("BACALHAU_API_TLS_CAFILE", ""),
         "API.TLS.CAFile": said.get("API.TLS.CAFile", ""),
     }
-    return Settings(url=_url(*_first(named), *_first(ports)), token=token, ca_file=_ca_file(*_first(files)), home=home)
+    return Settings(
+        url=url,
+        token=token or chosen.get("token", ""),
+        user=user,
+        ca_file=_ca_file(*_first(files)),
+        home=home,
+        profile=profile if chosen else "",
+    )
+
+
+def _truth(name: str, text: str) -> bool:
+    """Whether a setting is on. Raises SettingsError."""
+    word = text.lower()
+    if word not in ("", *TRUE, *FALSE):
+        message = f"{name}: found {text!r}, allowed: true, false"
+        raise SettingsError(message)
+    return word in TRUE
+
+
+def _refuse_insecure(environ: Mapping[str, str]) -> None:
+    name = "BACALHAU_API_TLS_INSECURE"
+    if _truth(name, environ.get(name, "")):
+        message = (
+            f"{name}: found 'true', allowed: false: certificates are always checked; --ca-file names who made yours"
+        )
+        raise SettingsError(message)
+
+
+def _credential(environ: Mapping[str, str]) -> tuple[str, str]:
+    """User (empty with a bearer token) and secret that the environment names, if any."""
+    key, user, password = (environ.get(f"BACALHAU_API_{name}", "") for name in ("KEY", "USERNAME", "PASSWORD"))
+    own = environ.get("SHOAL_API_KEY", "")
+    if own or not (user or password):
+        return "", own or key
+    if key:
+        message = "can't use both BACALHAU_API_KEY and BACALHAU_API_USERNAME/BACALHAU_API_PASSWORD simultaneously"
+        raise SettingsError(message)
+    if not (user and password):
+        given, lacking = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
+        message = f"authentication error: BACALHAU_API_{given} provided but not BACALHAU_API_{lacking}"
+        raise SettingsError(message)
+    return user, password
 
 
 def _profile(home: Path, name: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from orchestrator.routes.wire import HttpRequest, answer
 NONE = "0s"
 DEFAULTS = {"Resources": {"CPU": "500m", "Memory": "512Mb"}}
 """What a task gets that asks for nothing."""
-ENDING = {"Publisher": {}, "Timeouts": {}}
+ENDING: Mapping[str, Any] = {"Publisher": {}, "Timeouts": {}}
 """Of the types that end, too: no defaults."""
 
 
@@ -96,8 +96,8 @@ def tree(
         },
         "ResultDownloaders": {"Types": {"IPFS": {}}},
         "JobDefaults": {
-            "Batch": {"Task": DEFAULTS | ENDING},
-            "Ops": {"Task": DEFAULTS | ENDING},
+            "Batch": {"Task": {**DEFAULTS, **ENDING}},
+            "Ops": {"Task": {**DEFAULTS, **ENDING}},
             "Daemon": {"Task": DEFAULTS},
             "Service": {"Task": DEFAULTS},
         },

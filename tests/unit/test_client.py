@@ -1,5 +1,6 @@
 """The client: typed answers, errors from the envelope, tokens that make repeating safe, recordings of a real Bacalhau."""
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -100,6 +101,11 @@ async def test_names_are_escaped_and_looked_up_in_the_namespace() -> None:
         with pytest.raises(ClientError):
             await client.job("a b?c", include="history")
     assert api.requests[0].url.raw_path == f"{JOBS}/a%20b%3Fc?namespace=prod&include=history".encode()
+
+
+async def test_a_user_shows_a_password() -> None:
+    async with client_of(FakeApi(), user="ann", token="secret") as client:
+        assert client.headers["Authorization"] == "Basic " + base64.b64encode(b"ann:secret").decode()
 
 
 async def test_all_jobs_are_read_in_pages() -> None:

@@ -30,17 +30,9 @@ class Context:
         """A client of the orchestrator of the settings; the verb closes it (`async with`)."""
         # httpx imports its own command line, with rich and pygments, where it can: a tenth of the start that no verb needs
         sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-        from orchestrator.client import OrchestratorClient
+        from tui.connect import client_of
 
-        settings = self.settings
-        return OrchestratorClient(
-            settings.url,
-            token=settings.token,
-            instance_id=settings.instance_id(),
-            namespace=namespace,
-            ca_file=settings.ca_file,
-            key_file=settings.home / "user_id.pem",
-        )
+        return client_of(self.settings, namespace)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a verb's coroutine to its end. Ctrl-C cancels it: KeyboardInterrupt, unless the verb says more of it."""

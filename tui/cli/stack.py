@@ -141,11 +141,13 @@ class Stack:
 
     async def _announce(self) -> None:
         """Say `ready` once every node holds a lease."""
-        from orchestrator.client import ClientError, OrchestratorClient
+        import msgspec
+
+        from orchestrator.client import ClientError
+        from tui.connect import client_of
 
         wanted = {child.name for child in self.children[1:]}
-        token = self.context.settings.token
-        async with OrchestratorClient(self.url, token=token) as client:
+        async with client_of(msgspec.structs.replace(self.context.settings, url=self.url)) as client:
             while True:
                 with suppress(ClientError):
                     nodes = (await client.nodes(status="connected")).nodes

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from orchestrator.client import OrchestratorClient
 from tui import profiles
 from tui.bindings import bindings
+from tui.connect import client_of
 from tui.model.link import Link
 from tui.overview import Overview
 from tui.places import Focus
@@ -109,7 +109,7 @@ class ProfilesPage(ListPage[Profile], inherit_bindings=False):
             is_protected=profile.protected,
             read_only=profile.read_only or app.options.is_read_only_asked,
         )
-        app.client = OrchestratorClient(settings.url, token=settings.token, instance_id=settings.instance_id())
+        app.client = client_of(settings)
         app.link, app.overview, app.rights, app.mark = Link(), Overview(), Rights(), None
         if profile.theme in NAMES and not app.has_no_color:
             app.theme = profile.theme

@@ -148,6 +148,36 @@ def test_what_is_kept_is_used_unless_something_nearer_says_otherwise(shoal: Shoa
     assert "99" not in shoal("config", "list").out
 
 
+def test_settings_are_listed_as_they_are_in_force(shoal: Shoal) -> None:
+    assert shoal("config", "set", "API.Port=99").code == 0
+    listed = json.loads(shoal("config", "list", "--output", "json", BACALHAU_API_HOST="https://eu").out)
+    assert {one["Key"]: one["Value"] for one in listed} == {
+        "API.Host": "eu",
+        "API.Port": "99",
+        "API.TLS.CAFile": "",
+        "API.TLS.UseTLS": "true",
+        "Profile": "",
+    }
+    assert shoal("config", "list", "--output", "yaml").out == (
+        "API:\n  Host: 127.0.0.1\n  Port: 99\n  TLS:\n    UseTLS: false\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("Orchestrator.Enabled=true", "no setting of a client"),
+        ("api.prot=1", "did you mean API.Port?"),
+        ("API.Port=x", "allowed: a port number"),
+        ("API.TLS.UseTLS=maybe", "allowed: true, false"),
+        ("API.TLS.CAFile=/nope", "no such file"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_and_not_kept(shoal: Shoal, tmp_path: Path, pair: str, said: str) -> None:
+    done = shoal("config", "set", pair)
+    assert (done.code, said in done.err, (tmp_path / ".shoal/config.yaml").exists()) == (2, True, False)
+
+
 @pytest.mark.parametrize(
     ("words", "some"),
     [

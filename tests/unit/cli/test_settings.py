@@ -51,6 +51,44 @@ def test_shoals_key_wins() -> None:
     assert load({"HOME": "/", "BACALHAU_API_KEY": "b"}).token == "b"
 
 
+def test_bacalhaus_user_and_password_are_taken_whole_or_not_at_all() -> None:
+    user, password, key = "BACALHAU_API_USERNAME", "BACALHAU_API_PASSWORD", "BACALHAU_API_KEY"
+    found = load({"HOME": "/", user: "ann", password: "secret"})
+    assert (found.user, found.token) == ("ann", "secret")
+    found = load({"HOME": "/", user: "ann", "SHOAL_API_KEY": "s"})
+    assert (found.user, found.token) == ("", "s")
+    for environ, said in (
+        ({user: "ann"}, f"{user} provided but not {password}"),
+        ({password: "secret"}, f"{password} provided but not {user}"),
+        ({user: "ann", password: "secret", key: "k"}, f"can't use both {key} and {user}/{password}"),
+    ):
+        with pytest.raises(SettingsError, match=said):
+            load({"HOME": "/", **environ})
+
+
+def test_tls_is_spoken_where_it_is_asked_for_and_never_without_a_look_at_the_certificate() -> None:
+    tls = "BACALHAU_API_TLS_USETLS"
+    assert load({"HOME": "/", tls: "true", "BACALHAU_API_HOST": "b"}).url == "https://b:1234"
+    assert load({"HOME": "/", tls: "true", "BACALHAU_API_HOST": "http://b:5"}).url == "http://b:5"
+    assert load({"HOME": "/", tls: "0"}).url == "http://127.0.0.1:1234"
+    with pytest.raises(SettingsError, match=f"{tls}: found 'maybe', allowed: true, false"):
+        load({"HOME": "/", tls: "maybe"})
+    with pytest.raises(SettingsError, match="certificates are always checked"):
+        load({"HOME": "/", "BACALHAU_API_TLS_INSECURE": "true"})
+
+
+def test_a_file_may_hold_settings_nested_as_bacalhau_writes_them(tmp_path: Path) -> None:
+    file = tmp_path / ".shoal/config.yaml"
+    file.parent.mkdir()
+    file.write_text("api:\n  host: b\n  Port: 7\n  TLS: {UseTLS: true}\n")
+    assert load({"HOME": str(tmp_path)}).url == "https://b:7"
+    file.write_text("Compute: {Enabled: true}\n")
+    with pytest.raises(
+        SettingsError, match=r"'Compute\.Enabled' is no setting of a client, allowed: API\.Host, .*shoal serve"
+    ):
+        load({"HOME": str(tmp_path)})
+
+
 def test_an_installation_knows_itself_again(tmp_path: Path) -> None:
     settings = load({"HOME": str(tmp_path)})
     assert settings.instance_id() == load({"HOME": str(tmp_path)}).instance_id() != ""

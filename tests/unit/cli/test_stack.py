@@ -28,7 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     api: FakeApi = ordinary()
     original = OrchestratorClient.__init__
 
-    def connected(self: OrchestratorClient, url: str, *, token: str = "") -> None:
+    def connected(self: OrchestratorClient, url: str, *, token: str = "", **_: object) -> None:
         original(self, url, token=token, transport=httpx.MockTransport(api))
 
     monkeypatch.setattr(OrchestratorClient, "__init__", connected)

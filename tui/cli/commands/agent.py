@@ -84,13 +84,15 @@ def auth_info(context: Context, /, output: str | None) -> None:
 async def _auth_info(context: Context, output: str | None) -> None:
     async with context.client() as client:
         sign_in = await client.sign_in()
-    url, has_key = context.settings.url, bool(context.settings.token)
-    if show_object(context, {"URL": url, "APIKey": has_key, "SSO": sign_in}, output, pretty=False):
+    settings = context.settings
+    url, user, has_key = settings.url, settings.user, bool(settings.token and not settings.user)
+    if show_object(context, {"URL": url, "APIKey": has_key, "Username": user, "SSO": sign_in}, output, pretty=False):
         return
     provider = str(sign_in.get("ProviderName") or sign_in.get("ProviderID") or "")
     for line in (
         f"Target environment: {url}",
         f"API Key: {'Set' if has_key else 'Not Set'}",
+        *([f"Username: {user}"] if user else []),
         f"Server signs in by {provider}" if provider else "Server does not support SSO login",
     ):
         context.output.line(printable(line))
