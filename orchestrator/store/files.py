@@ -133,7 +133,6 @@ def _tune(connection: sqlite3.Connection) -> None:
         "synchronous = FULL",
         "wal_autocheckpoint = 4000",
         "journal_size_limit = 67108864",
-        "cache_size = -16384",
         "secure_delete = OFF",
         "temp_store = MEMORY",
     ):

@@ -11,6 +11,8 @@ from tests.bench.shoal import PROCESS, Shoal, shoal
 
 SPEC_BYTES = 2_000
 SUBMITTED = 10_000
+WARM = 1_000
+"""Partitions of a job before the one whose memory is looked at: what is taken once, such as caches, is not a partition's."""
 
 
 def measure(count: int, jobs: int, each: int) -> dict[str, float]:
@@ -21,6 +23,7 @@ def measure(count: int, jobs: int, each: int) -> dict[str, float]:
         idle = ours.resident
         found["idle_orchestrator_mb"] = idle / 1e6
         found["submit_ms"] = 1000 * submission(ours)
+        ours.run([ours.job(WARM, PROCESS)])
         before = ours.resident
         peak = Peak(ours)
         with peak:
@@ -28,10 +31,14 @@ def measure(count: int, jobs: int, each: int) -> dict[str, float]:
         row = Row(name="Shoal, one job, two nodes", count=count, runs=(run,))
         tell(str(row))
         told(ours, count)
-        found["bytes_per_partition"] = (peak.most - before) / count
+        after = ours.resident
+        found["bytes_per_partition"] = (after - before) / count
+        found["bytes_per_partition_at_most"] = (max(peak.most, after) - before) / count
         found["cpu_ms_per_partition_large"] = row.cpu_ms
-        memory = f"{idle / 1e6:.1f} MB idle, {before / 1e6:.1f} before, at most {peak.most / 1e6:.1f} during the job"
-        tell(f"{'':<38}orchestrator's memory: {memory}; a submission of {SUBMITTED}: {found['submit_ms']:.0f} ms")
+        told_mb = (
+            f"{idle / 1e6:.1f} idle, {before / 1e6:.1f} before, {peak.most / 1e6:.1f} at most, {after / 1e6:.1f} after"
+        )
+        tell(f"{'':<38}MB of the orchestrator: {told_mb}; a submission of {SUBMITTED}: {found['submit_ms']:.0f} ms")
         run = ours.run([ours.job(each, PROCESS) for _ in range(jobs)])
         row = Row(name=f"Shoal, {jobs} jobs at once, two nodes", count=jobs * each, runs=(run,))
         tell(str(row))
