@@ -9,10 +9,11 @@ import msgspec
 import structlog
 
 from node.capacity import Load, Offer, node_info
+from node.cleaning import Cleaning
 from node.clock import boot_id, boot_seconds
 from node.converge import Forget, Seen, Start, converge
 from node.converge import Stop as StopIt
-from node.engines.base import Engine, EngineUnavailableError, Owner
+from node.engines.base import Owner
 from node.fence import watch_fence
 from node.held import Held, Phase, Stop
 from node.journal import Committed, Forgotten, Journal, Opened
@@ -35,7 +36,6 @@ SPARE_JOBS = 64
 """Specs that are kept though no execution here runs them."""
 REMEMBERED = 10_000
 """Executions that ended here and are still known not to be started again."""
-CLEAN_AGAIN_SECONDS = 10.0
 ENGINES_AGAIN_SECONDS = 30.0
 STOPPING_SECONDS = 15.0
 LAST_WORD_SECONDS = 3.0
@@ -80,15 +80,18 @@ class Agent:
         self._backlog: deque[Held] = deque()
         self._used = Resources()
         """Needs of all that holds capacity; more than there is, where the agent before this one had more."""
-        self._cleaning = 0
-        self._cleaners: set[str] = set()
-        """Names of the engines that are being cleaned up, or will be when they can be asked again."""
         self._info_seq = 0
         """Seq of the first sync that carried the info as it is now; 0 = none did, -1 = it is known."""
         self._leaving = asyncio.Event()
         self._settled = asyncio.Event()
         self._ended_by: UplinkError | None = None
         self._tasks = asyncio.TaskGroup()
+        self._cleaning = Cleaning(
+            self._tasks,
+            self._leaving,
+            lambda engine: engine.remove_strangers(self._owner(), frozenset(self._held)),
+            self._fill,
+        )
         self.session = Session(uplink, self, opened.lease_seconds, opened.fence_seconds, opened.cluster_id)
 
     def leave(self) -> None:
@@ -192,7 +195,8 @@ class Agent:
         self._settled.set()
 
     def _note(self, response: SyncResponse) -> None:
-        """Journal what the answer says about the orchestrator."""
+        """Journal what the answer says about the orchestrator, and what a full disk did not take before."""
+        self._journal.catch_up()
         opened = Opened(
             cluster_id=response.cluster_id,
             session=self._uplink.session,
@@ -238,15 +242,17 @@ class Agent:
         self.session.tell_backlog(has_backlog=bool(self._backlog))
 
     def _start_waiting(self) -> None:
-        while self._backlog and not self._cleaning and not self._leaving.is_set():
-            held = self._backlog[0]
+        while not self._leaving.is_set():
+            held = next((held for held in self._backlog if held.engine not in self._cleaning.going_on), None)
+            if held is None:
+                return
             if held.phase is Phase.BACKLOG:
                 if not self._offer.capacity.holds(self._used.plus(held.need)):
                     return
                 self._used = self._used.plus(held.need)
                 held.phase = Phase.PREPARING
                 held.task = self._tasks.create_task(self._runner.run(held, self._owner()))
-            self._backlog.popleft()
+            self._backlog.remove(held)
 
     def changed(self, held: Held, before: Phase) -> None:
         """An execution came from the phase `before` into another: room may be free, and the orchestrator is told."""
@@ -273,7 +279,7 @@ class Agent:
         for held in forgotten:
             keeper = await self._runner.forget(held)
             if keeper is not None:
-                self._clean_later(keeper)
+                self._cleaning.later(keeper)
         await asyncio.to_thread(self._workdirs.take_back, [held.id for held in forgotten])
 
     def _shed_jobs(self) -> None:
@@ -306,10 +312,11 @@ class Agent:
         self._jobs = dict(self._journal.past.jobs)
         for held in revive(self._journal.past, boot_id(), boot_seconds()):
             self._held[held.id] = held
-        async with asyncio.TaskGroup() as asking:
-            for held in self._held.values():
-                if held.phase.holds_capacity:
-                    asking.create_task(self._runner.find(held))
+        with contextlib.suppress(TimeoutError):  # who does not answer in time is asked again, beside the session
+            async with asyncio.timeout(self._opened.lease_seconds / 3), asyncio.TaskGroup() as asking:
+                for held in self._held.values():
+                    if held.phase.holds_capacity:
+                        asking.create_task(self._runner.find(held))
         for held in self._held.values():
             if held.phase is not Phase.ENDED:
                 if held.phase.holds_capacity:
@@ -319,39 +326,7 @@ class Agent:
 
     def _clean_all(self) -> None:
         for engine in self._engines.present.values():
-            self._clean_later(engine)
-
-    def _clean_later(self, engine: Engine) -> None:
-        """Have an engine cleaned up, unless that is going on."""
-        if engine.name in self._cleaners or self._leaving.is_set():
-            return
-        self._cleaners.add(engine.name)
-        self._cleaning += 1
-        cleaner = self._tasks.create_task(self._clean(engine))
-        cleaner.add_done_callback(lambda _: self._cleaned(engine))
-
-    async def _clean(self, engine: Engine) -> None:
-        """Have an engine remove what it runs for us and we do not know. Nothing starts meanwhile: it would not be known."""
-        while not self._leaving.is_set():
-            try:
-                removed = await engine.remove_strangers(self._owner(), frozenset(self._held))
-            except EngineUnavailableError as error:
-                log.warning("engine_unavailable", engine=engine.name, reason=str(error))
-            else:
-                if removed:
-                    log.warning("strangers_removed", engine=engine.name, executions=removed)
-                return
-            self._cleaning -= 1
-            self._fill()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLEAN_AGAIN_SECONDS):
-                    await self._leaving.wait()
-            self._cleaning += 1
-
-    def _cleaned(self, engine: Engine) -> None:
-        self._cleaners.discard(engine.name)
-        self._cleaning -= 1
-        self._fill()
+            self._cleaning.later(engine)
 
     async def _keep_session(self) -> None:
         try:
@@ -367,7 +342,7 @@ class Agent:
             await asyncio.sleep(ENGINES_AGAIN_SECONDS)
             for name in await self._engines.look():
                 log.info("engine_found", engine=name)
-                self._clean_later(self._engines.present[name])
+                self._cleaning.later(self._engines.present[name])
                 self._offer = msgspec.structs.replace(self._offer, engines=tuple(self._engines.present))
                 self._info_seq = 0
                 self.session.changed()

@@ -59,7 +59,8 @@ class Held(msgspec.Struct, kw_only=True, eq=False):
     """Set once; whoever sets it has the running task cancelled."""
     task: asyncio.Task[None] | None = None
     is_entered: bool = False
-    """Whether the task took its first step: one cancelled before never does."""
+    """Whether a stop cancels the task: one cancelled before its first step never ends, and one that looks for what an agent
+    before this one left ends nothing."""
     launch: Launch | None = None
     handle: Handle | None = None
     output: Output | None = None
@@ -82,6 +83,11 @@ class Held(msgspec.Struct, kw_only=True, eq=False):
     def id(self) -> ExecutionId:
         """The execution's id."""
         return self.assignment.execution_id
+
+    @property
+    def engine(self) -> str:
+        """The name of its engine."""
+        return self.job.task.engine.type.lower()
 
     def report(self, seq: int, now: float, *, with_end: bool) -> Report:
         """The line about it in the sync `seq` sent at `now`; an end counts as named from the first line that has it.

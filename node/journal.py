@@ -173,20 +173,20 @@ class Journal:
 
         Raises OSError when the disk does not take it; then nothing of it is there.
         """
+        self._catch_up()
         if isinstance(line, Specified) and (line.job.id, line.job.version) in self._jobs:
             return
-        if self._is_behind:
-            self._compact()
-            self._is_behind = False
         text = encoder.encode(line) + b"\n"
         self._write(text)
         self._grown += len(text)
         self._keep(line, text)
+        if isinstance(line, Specified):
+            return  # for an execution that comes next: compacted now, it would go as one that nothing needs
         if self._grown > COMPACT_BYTES and self._grown > 2 * self._live_bytes():
             self._compact_if_possible()
 
     def note(self, line: Line) -> None:
-        """Write a line that the next agent can do without: when the disk does not take it, it is written with a later one."""
+        """Write a line that the next agent can do without: when the disk does not take it, it is written later."""
         try:
             self.append(line)
         except OSError as error:
@@ -194,6 +194,16 @@ class Journal:
                 log.warning("journal_behind", path=str(self._path), reason=error.strerror)
             self._is_behind = True
             self._keep(line, encoder.encode(line) + b"\n")
+
+    def catch_up(self) -> None:
+        """Write what the disk did not take, if it does now."""
+        with contextlib.suppress(OSError):
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._is_behind:
+            self._compact()
+            self._is_behind = False
 
     def _write(self, text: bytes) -> None:
         """The whole text or nothing: a part would hide all that comes after it."""

@@ -1,7 +1,7 @@
 """One execution's life: work directory, inputs, engine, log, results, end. In this order, and each once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -80,11 +80,14 @@ class Runner:
 
     async def run(self, held: Held, owner: Owner) -> None:
         """From its start to its end. Cancelled without a stop: leaves it running, to be adopted."""
-        await self._live(held, lambda: self._launch(held, owner))
+        await self._live(held, owner)
 
     async def adopt(self, held: Held) -> None:
-        """Go on with an execution of the agent before this one, as far as its journal tells. Ends like `run`."""
-        await self._live(held, lambda: self._find_again(held))
+        """Go on with an execution of the agent before this one, as far as its journal tells. Ends like `run`.
+
+        A stop waits until the engine has said what is left: before, nobody knows whether it runs.
+        """
+        await self._live(held, None)
 
     async def find(self, held: Held) -> bool:
         """Ask the engine about an execution that the journal names: it has a handle afterwards, or an outcome, lost.
@@ -95,7 +98,7 @@ class Runner:
             return True
         assert held.launch is not None
         engine = self._engine(held)
-        if engine is None and held.job.task.engine.type.lower() in self._engines.missing:
+        if engine is None and held.engine in self._engines.missing:
             return False
         try:
             handle = await engine.adopt(held.launch, held.handle) if engine is not None else None
@@ -126,17 +129,23 @@ class Runner:
         return None
 
     def _engine(self, held: Held) -> Engine | None:
-        return self._engines.present.get(held.job.task.engine.type.lower())
+        return self._engines.present.get(held.engine)
 
-    async def _live(self, held: Held, begin: Callable[[], Awaitable[None]]) -> None:
-        """The whole life: `begin` it, wait for its engine, store what it leaves, report its end."""
-        held.is_entered = True
-        cut = held.stop
+    async def _live(self, held: Held, owner: Owner | None) -> None:
+        """The whole life: begin it or find it again (`owner` None), wait for its engine, store what it leaves, report its end."""
+        cut = None
         published = None
         try:
             try:
-                if cut is None:
-                    await begin()
+                if owner is None:
+                    await self._find_again(held)
+                held.is_entered = True
+                cut = held.stop
+                if cut is not None:
+                    await self._halt(held)
+                else:
+                    if owner is not None:
+                        await self._launch(held, owner)
                     await self._await_engine(held)
             except asyncio.CancelledError:
                 cut = self._taken(held)
@@ -253,7 +262,7 @@ class Runner:
         """The reason of a cancellation that came from `stop`; any other goes on."""
         task = asyncio.current_task()
         assert task is not None
-        if held.stop is None or task.uncancel() > 0:
+        if held.stop is None or not held.is_entered or task.uncancel() > 0:
             raise asyncio.CancelledError
         return held.stop
 

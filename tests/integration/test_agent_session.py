@@ -6,10 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from node.engines.base import Owner
+from node.engines.process import ProcessEngine
 from node.uplink import NodeRefusedError, SessionConflictError, WrongClusterError
 from orchestrator.contract.agent import SyncRequest, SyncResponse
 from orchestrator.contract.execution import Cause, ExecutionState
 from orchestrator.contract.ids import ExecutionId
+from orchestrator.contract.job import SpecConfig
 from tests.helpers.agents import agent, config_of, shell
 from tests.helpers.fake_orchestrator import FakeOrchestrator
 
@@ -194,3 +197,38 @@ def state(orchestrator: FakeOrchestrator, execution: str) -> ExecutionState | No
 def is_alive(mark: Path) -> bool:
     """Whether the process runs whose pid is in the file."""
     return Path(f"/proc/{mark.read_text().strip()}").exists()
+
+
+async def test_an_engine_that_is_slow_to_clean_up_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(ProcessEngine):
+        """What Docker would be, with an engine that answers late."""
+
+        name = "docker"
+        cleaned = asyncio.Event()
+
+        async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:
+            del owner, known
+            await self.cleaned.wait()
+            return []
+
+    monkeypatch.setattr("node.engines.docker.DockerEngine.connect", lambda _: settled(Slow(tmp_path / "docker", None)))
+    monkeypatch.setattr("node.present.os.access", lambda *_: True)
+    async with (
+        FakeOrchestrator() as orchestrator,
+        agent(config_of(orchestrator.url, tmp_path / "n", engines=("docker", "process"))),
+    ):
+        slow = SpecConfig(type="docker", params={"Command": "true"})
+        orchestrator.assign(shell("", 1, engine=slow), "e-1")
+        orchestrator.assign(shell("true", 2), "e-2")
+        await orchestrator.until(lambda: orchestrator.end("e-2"))
+        assert orchestrator.reports[ExecutionId("e-1")].is_backlog
+        Slow.cleaned.set()
+        await orchestrator.until(lambda: orchestrator.end("e-1"))
+    assert (end := orchestrator.end("e-1")) is not None
+    assert end.cause is None
+
+
+async def settled(engine: ProcessEngine) -> ProcessEngine:
+    return engine

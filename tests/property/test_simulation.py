@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from node.journal import Started
 from orchestrator.contract.execution import Cause, ExecutionState
 from orchestrator.contract.job import Backoff, JobStateType, Retry
 from orchestrator.core.commands import Decision, Reply, Stop
@@ -259,3 +260,24 @@ def test_a_whole_job_that_is_retried_is_placed_at_once(calm: World) -> None:
     calm.ask(RetryPartitions(job_id=job_id, partitions=(range(2),)))
     passes(calm, 1)
     assert sum(len(machine.running()) for machine in calm.machines) == 2
+
+
+def test_what_an_engine_cannot_be_asked_about_is_named_until_it_can_though_it_was_stopped(calm: World) -> None:
+    """Each program runs, its agent is killed before the journal has the start, and the next one finds no engine."""
+    before = {machine.name: machine.running()[0].launch.execution_id for machine in calm.machines}
+    for machine in calm.machines:
+        machine.kill_agent()
+        machine.journal[:] = [line for line in machine.journal if not isinstance(line, Started)]
+        machine.is_engine_away = True
+        machine.start_agent()
+    passes(calm, 3)
+    (job_id,) = calm.known_jobs()
+    calm.ask(Stop(job_id=job_id, reason="enough"))
+    passes(calm, 12)
+    assert calm.orchestrator.reactor is not None
+    assert set(before.values()) <= set(calm.orchestrator.reactor.cluster.executions)
+    for machine in calm.machines:
+        machine.engine_returns()
+    passes(calm, 15)  # some have to be killed
+    assert not any(machine.running() for machine in calm.machines)
+    calm.settle()

@@ -35,8 +35,14 @@ class SimJournal:
         self._behind.clear()
         self._learn(line)
 
+    def catch_up(self) -> None:
+        """Keep what the full disk did not take, once it is not."""
+        if self._behind and not self._machine.is_disk_full and not self._process.is_dead:
+            self._machine.journal.extend(self._behind)
+            self._behind.clear()
+
     def note(self, line: Line) -> None:
-        """Keep a line, with a later one if the disk is full."""
+        """Keep a line, later if the disk is full."""
         if self._machine.is_disk_full and not self._process.is_dead:
             self._behind.append(line)
             self._learn(line)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from node.agent import CLEAN_AGAIN_SECONDS, Agent
+from node.agent import Agent
 from node.capacity import Offer
+from node.cleaning import AGAIN_SECONDS
 from node.engines.base import EngineError, EngineUnavailableError, Handle, Launch, Outcome, Owner
 from node.engines.ending import outcome as outcome_of
 from node.environment import Environment
@@ -91,7 +92,7 @@ class Machine:
         if self.is_engine_away:
             self.is_engine_away = False
             self.woken = self.world.time.now
-            self.cleans_by = self.world.time.now + CLEAN_AGAIN_SECONDS + 1
+            self.cleans_by = self.world.time.now + AGAIN_SECONDS + 1
 
     def start_agent(self) -> None:
         """Start the agent, as a supervisor does. Nothing happens while one runs or there is no room for its journal."""
@@ -366,6 +367,9 @@ class SimEngine:
     async def forget(self, launch: Launch, handle: Handle) -> None:
         """Remove what is left of it."""
         del handle
+        if self._machine.is_engine_away:
+            message = "restarting"
+            raise EngineUnavailableError(message)
         if not self._process.is_dead:
             self._remove(launch.execution_id)
 

@@ -2,8 +2,10 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from node.engines.base import Handle, Launch, Outcome, Owner
@@ -26,7 +28,7 @@ from node.revive import revive
 from orchestrator.contract.agent import Assignment, End, LogTail, Stream
 from orchestrator.contract.execution import Cause, ExecutionState
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId
-from orchestrator.contract.job import NetworkConfig, SpecConfig
+from orchestrator.contract.job import Job, NetworkConfig, SpecConfig
 from orchestrator.contract.node import Resources
 from tests.helpers.agents import shell
 
@@ -165,20 +167,50 @@ def test_each_execution_comes_back_in_its_last_known_phase() -> None:
         assert held.phase is phase
 
 
+@pytest.mark.parametrize("write_later", [Journal.catch_up, lambda journal: journal.append(intended("e-2"))])
 def test_a_line_that_can_be_done_without_is_written_when_the_disk_has_room_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write_later: Callable[[Journal], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(tmp_path / "journal")
     journal.append(intended("e-1"))
-
-    def full(_file: int, _text: bytes) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as disk:
         disk.setattr(os, "write", full)
         journal.note(started("e-1"))
-    journal.note(intended("e-2"))
+    write_later(journal)
     journal.close()
     told = Journal(tmp_path / "journal")
-    assert {name: entry.started for name, entry in told.past.entries.items()} == {"e-1": started("e-1"), "e-2": None}
+    assert told.past.entries[ExecutionId("e-1")].started == started("e-1")
+    told.close()
+
+
+def full(_file: int, _text: bytes) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_job_outlasts_what_was_forgotten_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append(Specified(job=shell("true")))
+    journal.append(intended("e-1"))
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        journal.note(Forgotten(execution_id=ExecutionId("e-1")))
+    assert_kept(journal, shell("true"), tmp_path)
+
+
+def test_a_job_outlasts_a_journal_that_its_own_line_makes_long(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    dead = intended("e-1")
+    long = msgspec.structs.replace(dead.launch, environment={"A": "a" * (COMPACT_BYTES - 10_000)})
+    journal.append(msgspec.structs.replace(dead, launch=long))
+    journal.note(Forgotten(execution_id=ExecutionId("e-1")))
+    assert_kept(journal, shell("true", env={"A": "a" * 10_000}), tmp_path)
+
+
+def assert_kept(journal: Journal, job: Job, directory: Path) -> None:
+    """What begins now is known to the next agent, with its job."""
+    journal.append(Specified(job=job))
+    journal.append(intended("e-2"))
+    journal.close()
+    told = Journal(directory / "journal")
+    assert [held.id for held in revive(told.past, "b1", 0.0)] == ["e-2"]
     told.close()
