@@ -56,6 +56,12 @@ class Block:
             self._ends = newlines(self.text)
         return self._ends
 
+    def moved(self, lines: int) -> "Block":
+        """The same, with so many lines more before it."""
+        block = Block(self.first + lines, self.text, self.lines, self.marks)
+        block._ends = self._ends
+        return block
+
     def start(self, line: int) -> int:
         """Where a line of the block begins."""
         return self.ends[line - 1] + 1 if line else 0
@@ -79,6 +85,8 @@ class LogText:
         """Bytes that arrived, those of unfinished lines included."""
         self.latest = 0.0
         """The latest time that is known."""
+        self.dropped = 0
+        """Bytes that are known to be missing."""
         self._firsts: list[int] = []
         self._rest: dict[int, bytes] = {}
 
@@ -98,6 +106,20 @@ class LogText:
     def note(self, text: str) -> None:
         """A line of ours."""
         self._add(NOTE, text.encode() + b"\n", self.latest)
+
+    def cut(self, size: int, text: str) -> None:
+        """Say that so many bytes are missing here."""
+        self.dropped += size
+        self.note(f"cut: {text}")
+
+    def put_before(self, head: "LogText") -> None:
+        """Put another text before this one: every line of it gets a number that is higher by `head.count`."""
+        moved = [block.moved(head.count) for block in self.blocks]
+        self.blocks = [*head.blocks, *moved]
+        self._firsts = [block.first for block in self.blocks]
+        self.count += head.count
+        self.size += head.size
+        self.dropped += head.dropped
 
     def _add(self, stream: int, text: bytes, time: float) -> int:
         self.latest = max(self.latest, time)

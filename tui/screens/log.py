@@ -51,8 +51,9 @@ class LogPage(Page, inherit_bindings=False):
         self.since = 0
         self.streams = 0
         self.fresh = 0
+        self.to_come = 0
+        """Bytes before the text that are still to be read."""
         self.message = "reading …"
-        self._picked_at = 0
 
     def content(self) -> ComposeResult:
         """What log it is, and the log."""
@@ -82,7 +83,7 @@ class LogPage(Page, inherit_bindings=False):
     def reconnect(self) -> None:
         """Read anew."""
         self.text = LogText()
-        self.matches, self.fresh, self._picked_at = (), 0, 0
+        self.matches, self.fresh, self.to_come = (), 0, 0
         self.message = "reading …"
         self.log_view.replace(self.text)
         self.run_worker(LogSource(self).read(self.at.attempt), group="log", exclusive=True, exit_on_error=False)
@@ -106,6 +107,18 @@ class LogPage(Page, inherit_bindings=False):
         else:
             view.show_line(trouble)
             self.call_after_refresh(lambda: view.show_line(trouble))
+
+    def came_before(self, left: int, lines: int) -> None:
+        """What is before the text is on its way, or was put there: searches and choices see that, too."""
+        self.to_come = left
+        if not lines:
+            return
+        self.log_view.grew_before(lines)
+        if self._is_choosing:
+            self._choose()
+        if self.needle:
+            again = self._search(self.needle, is_again=True)
+            self.run_worker(again, group="search", exclusive=True, exit_on_error=False)
 
     # Painting
 
@@ -145,13 +158,17 @@ class LogPage(Page, inherit_bindings=False):
             pieces.append((f"▼ +{view.unseen:,} new  ", "running"))
         if self.needle:
             at = _place(self.matches, view.number(view.cursor)) if view.count else 0
-            pieces.append((f"{at}/{len(self.matches):,} matches  ", "key"))
+            pieces.append((f"{at}/{len(self.matches):,} matches{' so far' if self.to_come else ''}  ", "key"))
         if self.grep:
             pieces.append((f"only {self.grep}  ", "running"))
         if self.since:
             pieces.append((f"last {short_duration(self.since)}  ", "running"))
         if self.streams:
             pieces.append((f"{STREAMS[self.streams][0]}  ", "running"))
+        if self.to_come:
+            pieces.append((f"{bytes_text(self.to_come)} before this to come  ", "running"))
+        if self.text.dropped:
+            pieces.append((f"cut: {bytes_text(self.text.dropped)} missing  ", "failed"))
         shown = f"{view.count:,} of " if view.lines is not None else ""
         pieces.append((f"{shown}{counted(self.text.count, 'line')}  {bytes_text(self.text.size)} ", "muted"))
         return pieces
@@ -181,16 +198,19 @@ class LogPage(Page, inherit_bindings=False):
             return True
         return False
 
-    async def _search(self, text: str) -> None:
+    async def _search(self, text: str, *, is_again: bool = False) -> None:
         found = await asyncio.to_thread(search, list(self.text.blocks), text) if text else array("I")
         if text != self.needle:
             return
-        self.matches = found
+        had_some, self.matches = bool(self.matches), found
         view = self.log_view
         view.mark_matches(found, text)
         if text and not found:
-            self.shoal.tell(f"no line contains {text!r}")
-        elif found and view.count:
+            so_far = f"; {bytes_text(self.to_come)} before them are still to come" if self.to_come else ""
+            self.shoal.tell(
+                f"no line contains {text!r}" if not so_far else f"none of the last lines contains {text!r}{so_far}"
+            )
+        elif found and view.count and not (had_some and is_again):
             here = view.number(view.cursor)
             view.show_line(next((line for line in found if line >= here), found[-1]))
 
@@ -327,8 +347,18 @@ class LogPage(Page, inherit_bindings=False):
             return b"".join(block.text for block in self.text.blocks)
         return b"".join(self.text.line(number).content + b"\n" for number in view.lines)
 
+    def _is_whole(self) -> bool:
+        """Whether all of the log is here; else that is said."""
+        if self.to_come:
+            self.shoal.tell(
+                f"{bytes_text(self.to_come)} of the log are still to come: again in a moment", severity="warning"
+            )
+        return not self.to_come
+
     def action_save(self) -> None:
         """Write what is shown as a file."""
+        if not self._is_whole():
+            return
         number = self.attempt.attempt if self.attempt else 0
         try:
             path = self.shoal.write_file(f"{self.at.job_id[:10]}-{self.at.partition}.{number}.log", self._bytes())
@@ -339,6 +369,8 @@ class LogPage(Page, inherit_bindings=False):
 
     def action_pager(self) -> None:
         """Open what is shown in $PAGER."""
+        if not self._is_whole():
+            return
         pager = os.environ.get("PAGER", "less")
         with tempfile.TemporaryDirectory() as home:
             path = Path(home) / f"partition-{self.at.partition}-{time.strftime('%H%M%S')}.log"

@@ -42,6 +42,8 @@ class LogSource:
                             page.fresh += lines
                         case logfeed.CaughtUp():
                             page.opened(is_over=attempt.state not in LIVE)
+                        case logfeed.Before(left, lines):
+                            page.came_before(left, lines)
                 if not await self._goes_on(attempt):
                     return
                 wanted = attempt.attempt + 1

@@ -98,6 +98,20 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             if size.height - lines <= self.scroll_offset.y + self.size.height:
                 self.refresh()
 
+    def grew_before(self, lines: int) -> None:
+        """So many lines were put before the text: what is seen stays where it is."""
+        self._rows = None
+        self.matches = [number + lines for number in self.matches]
+        if self.lines is not None:
+            self.lines = array("I", [number + lines for number in self.lines])
+            return
+        self.cursor += lines
+        self.virtual_size = Size(self.size.width, self._height())
+        self.scroll_to(y=self.scroll_offset.y + lines, animate=False, force=True, immediate=True)
+        if self.is_wrapped:
+            self.run_worker(self._rewrap(), group="wrap", exclusive=True, exit_on_error=False)
+        self.refresh()
+
     def choose(self, lines: "array[int] | None") -> None:
         """Show only these lines; the cursor stays at its line, or the one after."""
         number = self.number(self.cursor) if self.count and self.cursor < self.count else 0
