@@ -28,7 +28,7 @@ from orchestrator.routes.backend import Backend
 from orchestrator.store.base import Store
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.sqlite import SqliteStore
-from orchestrator.tls import server_context
+from orchestrator.tls import Certificate, reason_of
 from orchestrator.tokens import FILE, TokenError, Tokens, read
 
 KEEPALIVE = (
@@ -152,11 +152,10 @@ def tls_of(config: Config) -> ssl.SSLContext | None:
     if config.tls_cert is None or config.tls_key is None:
         return None
     try:
-        return server_context(config.tls_cert, config.tls_key)
+        return Certificate(config.tls_cert, config.tls_key).context()
     except OSError as error:
         files = f"tls_cert {config.tls_cert}, tls_key {config.tls_key}"
-        reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else error.strerror or str(error)
-        message = f"{files}: {reason}; allowed: a certificate and its key as PEM files without a password"
+        message = f"{files}: {reason_of(error)}; allowed: a certificate and its key as PEM files without a password"
         raise StartError(message) from error
 
 

@@ -1,5 +1,6 @@
 """TLS of the server: its certificate, and a line in the log for those that end the handshake."""
 
+import errno
 import ssl
 from pathlib import Path
 from typing import Any
@@ -62,10 +63,72 @@ def tell(error: ssl.SSLError) -> None:
         log.warning("tls_refused", reason=said, openssl=reason)
 
 
-def server_context(cert: Path, key: Path) -> ssl.SSLContext:
-    """What the server speaks TLS by: 1.2 or newer. Raises OSError (ssl.SSLError too) for files that are no such pair."""
+class Certificate:
+    """A certificate and its key, read again when a connection finds that a file of theirs has changed."""
+
+    def __init__(self, cert: Path, key: Path) -> None:
+        """Raises OSError (ssl.SSLError too) for files that are no such pair."""
+        self.cert = cert
+        self.key = key
+        self.stamps = self._stamps()
+        self.current = pair(cert, key)
+
+    def context(self) -> ssl.SSLContext:
+        """What the server speaks TLS by: each connection with the pair of its time."""
+        outer = pair(self.cert, self.key)
+        outer.sslobject_class = Talk
+        outer.sni_callback = self.choose
+        return outer
+
+    def choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Show a connection, whatever name it asks for, the pair that the files hold now, or the last good one."""
+        self.look()
+        connection.context = self.current
+
+    def look(self) -> None:
+        """Read the files again if they have changed. What is no pair is told once, and the old one kept."""
+        stamps = self._stamps()
+        if stamps == self.stamps:
+            return
+        self.stamps = stamps
+        try:
+            self.current = pair(self.cert, self.key)
+        except OSError as error:
+            reason = reason_of(error)
+        else:
+            log.info("certificate_read", tls_cert=str(self.cert))
+            return
+        files = {"tls_cert": str(self.cert), "tls_key": str(self.key)}
+        log.error("certificate_refused", **files, reason=reason, kept="the one before")
+
+    def _stamps(self) -> tuple[tuple[int, int, int], ...]:
+        """What changes with the files; nothing of one that is not there."""
+        found = []
+        for path in (self.cert, self.key):
+            try:
+                stat = path.stat()
+            except OSError:
+                found.append((0, 0, 0))
+            else:
+                found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        return tuple(found)
+
+
+def pair(cert: Path, key: Path) -> ssl.SSLContext:
+    """TLS 1.2 or newer with a certificate and its key. Raises OSError (ssl.SSLError too) for files that are no such pair."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(cert, key)
-    context.sslobject_class = Talk
+    context.load_cert_chain(cert, key, refused)
     return context
+
+
+def refused() -> str:
+    """A key with a password: nobody is asked for it. Raises OSError."""
+    raise OSError(errno.EINVAL, "the key has a password")
+
+
+def reason_of(error: OSError) -> str:
+    """Why files are no pair, in words."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or error.strerror or str(error)).replace("_", " ").lower()
+    return (error.strerror or str(error)).lower()
