@@ -13,7 +13,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 from textual.app import App, SystemCommand
 from textual.command import CommandPalette
-from textual.events import CursorPosition, Event, Key
+from textual.events import CursorPosition, Key
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker
@@ -99,14 +99,17 @@ class ShoalApp(App[int], inherit_bindings=False):
         return 0.9 / (min(2.0, slow) if not self.app_focus else slow)
 
     def spent(self, seconds: float) -> None:
-        """What the last painting cost. A slow terminal is asked to tell when it has got there."""
+        """What the last painting cost."""
         self._cost = 0.8 * self._cost + 0.2 * seconds
-        if self.is_terminal_slow():
-            self.call_after_refresh(self._ask_terminal)
 
-    def is_terminal_slow(self) -> bool:
-        """Whether what is painted takes its time to be seen."""
-        return bool(self.terminal.text(self.monotonic()))
+    def post_display_hook(self) -> None:
+        """Something was written: the terminal is asked to tell when it has got there."""
+        self._ask_terminal()
+
+    @property
+    def _background_screens(self) -> list[Screen[object]]:
+        """A page covers what is below it: only beside a dialog is something of that to be drawn."""
+        return super()._background_screens if self.screen.is_modal else []
 
     def _ask_terminal(self, before: str = "", after: str = "") -> None:
         if self._driver is None or self.is_headless or self.is_web:
@@ -114,15 +117,10 @@ class ShoalApp(App[int], inherit_bindings=False):
         if self.terminal.ask(self.monotonic()):
             self._driver.write(f"{before}\x1b[6n{after}")
 
-    async def on_event(self, event: Event) -> None:
-        """What a key draws is waited for as well."""
-        await super().on_event(event)
-        if isinstance(event, Key):
-            self.call_after_refresh(self._ask_terminal)
-
     def on_cursor_position(self, event: CursorPosition) -> None:
         """The terminal answers; the first time it also tells whether it draws a block in one cell."""
-        self.terminal.answered(self.monotonic())
+        if self.terminal.answered(self.monotonic()):
+            self._ask_terminal()
         if not self._is_measured:
             self._is_measured = True
             if event.x == WIDE_BLOCK and not self.options.is_ascii:
@@ -162,7 +160,6 @@ class ShoalApp(App[int], inherit_bindings=False):
     async def on_mount(self) -> None:
         """Read the keymap, begin to follow the cluster, open the job that was asked for."""
         self._ask_terminal("\x1b7\x1b[1;1H█", "\x1b[1;1H  \x1b8")
-        self.set_interval(1.0, self._ask_terminal)
         self.set_keymap(self._read_keymap())
         self.reconnect()
         if self.options.job:

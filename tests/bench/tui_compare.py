@@ -63,7 +63,7 @@ class Ours(App[None]):
         for index in chosen:
             self.model.view.states[index] = random.choice(STATES)
         self.model.update(chosen)
-        self.query_one(PartitionGrid).flush()
+        self.query_one(PartitionGrid).flush(40)
 
 
 class Table(App[None]):

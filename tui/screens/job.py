@@ -28,8 +28,6 @@ from tui.widgets.stacked_bar import StackedBar
 from tui.widgets.table import Table
 
 LENSES = tuple(Lens)
-SLOW_ROWS = 3
-"""Rows of the grid in one picture for a slow terminal."""
 
 
 class JobPage(Page, inherit_bindings=False):
@@ -158,7 +156,7 @@ class JobPage(Page, inherit_bindings=False):
             return
         grid = self.grid
         grid.fade(is_faded=self.shoal.link.look(self.shoal.monotonic()) in (LinkState.OFFLINE, LinkState.STALE))
-        changed = grid.flush(SLOW_ROWS if self.shoal.is_terminal_slow() else None)
+        changed = grid.flush(self.shoal.terminal.lines)
         retries = self.model.retries()
         self.query_one(StackedBar).tell(self.view.summary, f"retries {retries:,}" if retries else "")
         for name, line in (("#caption", caption(self)), ("#divider", [("─" * self.size.width, "muted")])):

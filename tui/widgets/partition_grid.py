@@ -121,16 +121,16 @@ class PartitionGrid(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=max(0, row - self.size.height // 2), animate=False)
         self.post_message(self.Moved(self))
 
-    def flush(self, most: int | None = None) -> int:
+    def flush(self, most: int) -> int:
         """Draw what the model says has changed; returns how many cells that were.
 
-        With `most` so many rows at most, the others the next times, in turn: for terminals behind a slow link.
+        `most` rows at most, the others the next times, in turn: for terminals behind a slow link.
         """
         dirty = self.model.settle()
         columns, top = self.columns, self.scroll_offset.y
         self._behind |= {cell // columns for cell in dirty}
         rows = sorted(row for row in self._behind if top <= row < top + self.size.height)
-        if most is not None and len(rows) > most:
+        if len(rows) > most:
             rows = sorted(rows, key=lambda row: (row <= self._latest, row))[:most]
             self._latest = rows[-1]
             self._behind.difference_update(rows)

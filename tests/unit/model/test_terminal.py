@@ -15,9 +15,10 @@ def test_it_is_never_asked_twice_at_once() -> None:
     assert trip.ask(1.0)
     assert not trip.ask(2.0)
     assert trip.is_busy(20.0)
-    trip.answered(20.5)
+    assert trip.answered(20.5), "what was written meanwhile is asked for"
     assert not trip.is_busy(20.5)
     assert trip.ask(21.0)
+    assert not trip.answered(21.1)
 
 
 def test_a_terminal_that_never_answers_is_not_waited_for() -> None:
@@ -25,6 +26,8 @@ def test_a_terminal_that_never_answers_is_not_waited_for() -> None:
     trip.ask(0.0)
     assert trip.is_busy(1.0)
     assert not trip.is_busy(3.5)
+    trip.ask(3.5)
+    assert not trip.is_busy(3.6), "nor for the next answer that will not come"
     assert trip.text(100.0) == ""
     assert trip.rate(10, 100.0) == 10
 
@@ -38,6 +41,16 @@ def test_an_answer_that_nobody_asked_for_tells_nothing() -> None:
 def test_the_slower_it_is_the_fewer_pictures_but_one_a_second() -> None:
     assert [after(seconds).rate(10, 0) for seconds in (0.1, 0.24, 0.5, 2.0)] == [10, 5, 2.5, 1]
     assert after(9).rate(0.2, 0) == 0.2
+
+
+def test_what_a_picture_may_hold_follows_what_the_last_one_took_beyond_the_way_itself() -> None:
+    trip = after(0.2)
+    held = [trip.lines]
+    for took in (0.2, 1.7, 0.5, 0.2, 0.2, 60.0):
+        assert trip.ask(0.0)
+        trip.answered(took)
+        held.append(trip.lines)
+    assert held == [64, 64, 6, 3, 4, 5, 1]
 
 
 def test_what_is_on_the_way_counts_before_it_is_answered() -> None:

@@ -79,7 +79,7 @@ async def test_only_rows_that_changed_are_drawn_again(grid: PartitionGrid, monke
     grid.model.view.states[220] = S.RUNNING
     grid.model.view.states[5] = S.COMPLETED
     grid.model.update([5, 220])
-    assert grid.flush() == 1
+    assert grid.flush(40) == 1
     assert drawn == [2]
 
 
