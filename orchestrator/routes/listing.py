@@ -13,7 +13,7 @@ from orchestrator.contract.api import ExecutionList, HistoryList, PagingToken, R
 from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp, is_execution_id
-from orchestrator.contract.job import Job, SpecConfig
+from orchestrator.contract.job import Job, JobState, JobStateType, SpecConfig
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import ExecutionRecord
 from orchestrator.errors import InvalidRequestError, OrchestratorError
@@ -147,20 +147,41 @@ async def execution_items(backend: Backend, job: Job) -> list[bytes]:
 
 async def execution_pages(backend: Backend, entry: JobEntry, ids: Sequence[ExecutionId]) -> AsyncIterator[list[bytes]]:
     """Executions of a job as JSON, each with its job, in pages: of very many, few are in memory at once."""
-    current = entry.record.job
-    jobs = {current.version: msgspec.json.encode(current)}
+    jobs: dict[int, Snapshots] = {}
     for begin in range(0, len(ids), SLICE):
         page = ids[begin : begin + SLICE]
         found = {record.id: record for record in await backend.reactor.store.executions_by_id(page)}
         for version in {record.job_version for record in found.values()} - jobs.keys():
-            older = await backend.reactor.store.job(entry.id, version)
-            assert older is not None, "an execution without the version of its job"
-            jobs[version] = msgspec.json.encode(older.job)
+            jobs[version] = await snapshots(backend, entry, version)
         yield [with_job(found[one], jobs[found[one].job_version]) for one in page if one in found]
 
 
-def with_job(record: ExecutionRecord, job: bytes) -> bytes:
+class Snapshots(msgspec.Struct, frozen=True):
+    """A version of a job, as JSON, as it was when its executions were made: the first of them began it."""
+
+    began: Timestamp
+    pending: bytes
+    running: bytes
+
+
+async def snapshots(backend: Backend, entry: JobEntry, version: int) -> Snapshots:
+    """Those of one version, which has executions."""
+    store = backend.reactor.store
+    record = entry.record if entry.record.job.version == version else await store.job(entry.id, version)
+    assert record is not None, "an execution without the version of its job"
+    asked = ExecutionQuery(job_id=entry.id, version=version, order_by="created_at", is_reversed=False, limit=1)
+    first = await backend.execution((await store.execution_ids(asked))[0])
+    assert first is not None, "an execution that is listed and not kept"
+
+    def encoded(state: JobStateType) -> bytes:
+        return msgspec.json.encode(msgspec.structs.replace(record.job, state=JobState(state_type=state)))
+
+    return Snapshots(first.created, encoded(JobStateType.PENDING), encoded(JobStateType.RUNNING))
+
+
+def with_job(record: ExecutionRecord, jobs: Snapshots) -> bytes:
     """An execution as JSON, with its job, which is encoded already."""
+    job = jobs.pending if record.created == jobs.began else jobs.running
     return msgspec.json.encode(execution_of(record))[:-1] + b',"Job":' + job + b"}"
 
 
