@@ -3,6 +3,7 @@
 Jobs are strict about names at every level; the requests around them are not, because Bacalhau's clients send more.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -173,7 +174,6 @@ def _short(problems: list[Problem]) -> tuple[Problem, ...]:
 
 
 def _merged(problems: list[Problem], more: list[Problem]) -> list[Problem]:
-    """Both, without what follows from a problem that is already there."""
-    return problems + [
-        problem for problem in more if not any(known.path and covers(known.path, problem.path) for known in problems)
-    ]
+    """Both, without what follows from a problem that is already there, and no more than are told."""
+    new = (one for one in more if not any(known.path and covers(known.path, one.path) for known in problems))
+    return problems + list(itertools.islice(new, max(0, MAX_PROBLEMS - len(problems))))

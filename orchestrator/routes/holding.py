@@ -11,7 +11,7 @@ from orchestrator.contract.walk import fields_of
 from orchestrator.core.commands import Evaluated, Reply, Resume, Suspend
 from orchestrator.errors import InvalidRequestError
 from orchestrator.routes.backend import Backend
-from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, plain_body, struct_of, token_of
+from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, decoded, plain_body, struct_of, token_of
 
 SPEC_KEYS = {name.lower(): name for name in (*fields_of(Job).names, *fields_of(Task).names) if name != "Namespace"}
 """What a job says, by the lower-case key."""
@@ -60,7 +60,7 @@ async def patch_job(request: HttpRequest, job_id: FromPath[str], backend: NamedD
         if key.lower() in SPEC_KEYS:
             message = f"{SPEC_KEYS[key.lower()]} cannot be changed while the job runs, only Suspended"
             raise InvalidRequestError(message, hint="submit the job again under its name: that begins a new version")
-    asked = struct_of(plain, PatchRequest, is_strict=True)
+    asked = await decoded(request, struct_of, plain, PatchRequest, is_strict=True)
     entry = await backend.reactor.entry(job_id, asked.namespace)
     command = Suspend(job_id=entry.id, reason=asked.reason) if asked.suspended else Resume(job_id=entry.id)
     return await hold(request, backend, command, asked)

@@ -25,7 +25,7 @@ from orchestrator.routes.admission import refuse_submission, visible_jobs
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.plan import plan_of
 from orchestrator.routes.views import next_token
-from orchestrator.routes.wire import Envelope, HttpRequest, Listing, answer, body, query, stream, token_of
+from orchestrator.routes.wire import Envelope, HttpRequest, Listing, answer, body, decoded, query, stream, token_of
 from orchestrator.store.base import JobQuery
 
 ORDERS = ("created_at", "modified_at")
@@ -93,15 +93,15 @@ class NameQuery(msgspec.Struct, frozen=True, kw_only=True):
 async def submit_job(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
     """Submit a job, or a new version of the one of that name; with `DryRun` the answer is a `Plan`, problems included."""
     asked = await body(request, SubmitRequest)
-    decoded = decode_job(in_namespace(asked.job, asked.namespace))
-    if decoded.job is not None:
-        refuse_submission(request, decoded.job.namespace)
+    read = await decoded(request, decode_job, in_namespace(asked.job, asked.namespace))
+    if read.job is not None:
+        refuse_submission(request, read.job.namespace)
     if asked.dry_run:
-        return await answer(request, await plan_of(backend, decoded))
-    if decoded.job is None:
-        raise InvalidJobError(decoded.problems)
+        return await answer(request, await plan_of(backend, read))
+    if read.job is None:
+        raise InvalidJobError(read.problems)
     ids = {key: value for header, key in CLIENT_IDS.items() if (value := request.headers.get(header))}
-    job = replace(decoded.job, meta=decoded.job.meta | ids)
+    job = replace(read.job, meta=read.job.meta | ids)
 
     def encoded(reply: Reply) -> bytes:
         assert isinstance(reply, Submitted)
@@ -110,7 +110,7 @@ async def submit_job(request: HttpRequest, backend: NamedDependency[Backend]) ->
                 job_id=reply.job_id,
                 evaluation_id=reply.evaluation_id,
                 job_version=reply.version,
-                warnings=decoded.warnings or None,
+                warnings=read.warnings or None,
             )
         )
 

@@ -19,7 +19,7 @@ from orchestrator.errors import InvalidJobError, InvalidRequestError, JobNotFoun
 from orchestrator.routes.admission import refuse_submission
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.jobs import Limit, in_namespace, version_of
-from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, token_of
+from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, decoded, token_of
 
 CONTEXT = 3
 """Lines around a change."""
@@ -81,10 +81,10 @@ async def diff_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDe
     if job_id != "diff":
         raise MethodNotAllowedException
     asked = await body(request, DiffRequest)
-    decoded = decode_job(in_namespace(asked.job, asked.namespace))
-    if decoded.job is None:
-        raise InvalidJobError(decoded.problems)
-    wanted = decoded.job
+    read = await decoded(request, decode_job, in_namespace(asked.job, asked.namespace))
+    if read.job is None:
+        raise InvalidJobError(read.problems)
+    wanted = read.job
     refuse_submission(request, wanted.namespace)
     if not wanted.name.strip():
         message = "invalid job spec: name is missing"
@@ -97,7 +97,7 @@ async def diff_job(request: HttpRequest, job_id: FromPath[str], backend: NamedDe
     if (known.name, known.namespace) != (wanted.name, wanted.namespace):
         raise NameNotKnownError(wanted.name, wanted.namespace)
     text = difference(known, wanted)
-    return await answer(request, msgspec.json.encode(DiffResponse(diff=text, warnings=decoded.warnings or None)))
+    return await answer(request, msgspec.json.encode(DiffResponse(diff=text, warnings=read.warnings or None)))
 
 
 def difference(old: Job, new: Job) -> str:

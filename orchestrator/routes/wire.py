@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import hashlib
 import itertools
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,12 +23,17 @@ from orchestrator.errors import InvalidRequestError, OrchestratorError
 HttpRequest = Request[Any, Any, Any]
 Listing = Response[bytes] | Stream
 T = TypeVar("T", bound=msgspec.Struct)
+R = TypeVar("R")
 
 LEAST_ZIPPED = 4096
 """Bytes; shorter answers are not worth packing."""
 SLICE = 500
 """Records that are turned into text between two looks at other work."""
 JSON = "application/json"
+LARGE_BYTES = 8192
+"""Of a body: a larger one may take tens of milliseconds to be decoded, in which no node is answered."""
+DECODER = ThreadPoolExecutor(1, "decode")
+"""One, whatever comes: each thread that is busy takes its share from all others."""
 
 
 class MediaTypeError(OrchestratorError):
@@ -58,7 +65,8 @@ def query(sent: MultiDict[str], into: type[T]) -> T:
 
 async def body(request: HttpRequest, into: type[T], *, is_strict: bool = False) -> T:
     """The JSON body of a request. Raises InvalidRequestError, MediaTypeError."""
-    return struct_of(await plain_body(request), into, is_strict=is_strict)
+    plain = await plain_body(request)
+    return await decoded(request, struct_of, plain, into, is_strict=is_strict)
 
 
 async def plain_body(request: HttpRequest) -> object:
@@ -68,9 +76,17 @@ async def plain_body(request: HttpRequest) -> object:
     if raw and kind.partition(";")[0].strip().lower() != JSON:
         raise MediaTypeError(kind)
     try:
-        return decode_body(raw)
+        return await decoded(request, decode_body, raw)
     except ValueError as error:
         raise InvalidRequestError(str(error)) from error
+
+
+async def decoded(request: HttpRequest, decode: Callable[..., R], *what: object, **how: object) -> R:
+    """What `decode` makes of the body of a request: a large one is decoded beside the event loop, one at a time."""
+    call = partial(decode, *what, **how)
+    if len(await request.body()) <= LARGE_BYTES:
+        return call()
+    return await asyncio.get_running_loop().run_in_executor(DECODER, call)
 
 
 def struct_of(plain: object, into: type[T], *, is_strict: bool = False) -> T:

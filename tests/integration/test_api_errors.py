@@ -1,9 +1,11 @@
 """The edges of the API: headers, envelopes, bodies that are none, clients that are too old, sign-in."""
 
+import asyncio
 import base64
 import hashlib
 import random
 import re
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from orchestrator.contract.decode import Decoded, decode_job
+from orchestrator.routes import jobs
 from orchestrator.routes.auth import SHA256_PREFIX
 from tests.helpers.server import JOBS, Agent, Api, orchestrator, plain_job
 
@@ -250,3 +254,23 @@ async def test_a_signed_phrase_gives_a_token_and_nothing_else_does(api: Api) -> 
         assert (status, given["success"], reason in given["reason"]) == (401, False, True), given
     assert (await api.ask("POST", "/api/v1/auth/clientkey", {})).status_code == 400
     assert (await api.ask("POST", "/api/v1/auth/other", {})).json()["Component"] == "APIServer"
+
+
+@pytest.mark.parametrize("size", [0, 20_000])
+async def test_while_a_large_body_is_decoded_others_are_answered(
+    api: Api, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    others = threading.Event()
+
+    def decode_late(raw: object) -> Decoded:
+        assert others.wait(30 if size else 0) is bool(size), "a small one is not worth a thread"
+        return decode_job(raw)
+
+    monkeypatch.setattr(jobs, "decode_job", decode_late)
+    job = plain_job("large")
+    job["Meta"] = {"large": "x" * size}
+    submission = asyncio.create_task(api.ask("PUT", JOBS, {"Job": job}))
+    for _ in range(10):
+        assert (await api.ask("GET", "/api/v1/agent/alive")).status_code == 200
+    others.set()
+    assert (await submission).status_code == 200
