@@ -29,8 +29,8 @@ class Terminal:
         """`speed`: bytes a second that get through, 0 = all at once."""
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-        settings = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environ}
-        settings.pop("NO_COLOR", None)
+        inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        settings = {**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environ}
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             argv, stdin=slave, stdout=slave, stderr=slave, env=settings, start_new_session=True

@@ -1,16 +1,23 @@
 """The terminal UI on a real terminal, against a real cluster: compose, watch, read, retry, lose the server, find it again."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.helpers.processes import SHOAL, Cluster
+from tests.bench.tui_pty import Terminal
+from tests.helpers.processes import SHOAL, Cluster, wait_until
+from tests.helpers.slowlink import slow_link
 from tests.helpers.tmux import Tmux
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
+CONTROL = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
+COLOURS = {*range(30, 39), *range(40, 49), *range(90, 108)}
+"""Numbers of control sequences that choose a colour."""
 JOB = """\
 Name: dates
 Type: batch
@@ -32,6 +39,9 @@ Tasks:
             fi
     Resources: {CPU: 100m, Memory: 32mb}
 """
+LONG = JOB.replace("Count: 6", "Count: 500").replace("dates", "many").replace("100m", "10m").replace("32mb", "4mb")
+LONG = re.sub(r" if \[.*fi\n", " [ $BACALHAU_PARTITION_INDEX = 412 ] || exit 0\n", LONG, flags=re.DOTALL)
+LONG = LONG.replace("|| exit 0\n", "|| exit 0\n            for n in $(seq 900); do echo step $n; sleep 0.2; done\n")
 
 
 @pytest.fixture
@@ -95,3 +105,55 @@ def test_a_job_from_its_composition_to_its_mending_and_through_a_lost_orchestrat
     terminal.press("q")
     terminal.shows("1 of 1 jobs", "Completed")
     terminal.press("C-q")
+
+
+def test_partition_412_is_followed_in_7_keys(cluster: Cluster, terminal: Tmux) -> None:
+    cluster.submit(yaml.safe_load(LONG))
+    terminal.shows("many", "499/500", within=60)
+    terminal.press("Enter")
+    terminal.shows("jobs ▸ many", "completed 499")
+    terminal.type(":412")
+    terminal.press("Enter")
+    terminal.shows("412 ▶ Running")
+    terminal.press("l")
+    first = steps(terminal.shows("many ▸ 412 ▸ log", "FOLLOW", "step"))
+    assert terminal.keys == 7
+    wait_until(lambda: steps(terminal.screen()) > first + 5, 30, "it goes on without a key")
+
+
+def steps(screen: str) -> int:
+    """The last step that is on the screen."""
+    return max((int(number) for number in re.findall(r"step (\d+)", screen)), default=0)
+
+
+def test_on_80_by_24_behind_slow_lines_and_without_colour_the_log_is_still_2_keys_away(cluster: Cluster) -> None:
+    job_id = cluster.submit(yaml.safe_load(JOB))
+    assert cluster.wait_ended(job_id) == "Failed"
+    with slow_link(cluster.port, 0.1) as port:
+        environ = {**cluster.environ, "SHOAL_API_PORT": str(port), "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
+        terminal = Terminal([str(SHOAL)], environ, (80, 24), speed=20_000)
+        try:
+            written = shown(terminal, "5/6")
+            terminal.press(b"\r")
+            written += shown(terminal, "row 17 has no date")
+            terminal.press(b"l")
+            written += shown(terminal, "dates ▸ 4 ▸ log", "ValueError: row 17 has no date")
+        finally:
+            terminal.close()
+    for numbers, letter in CONTROL.findall(written):
+        if letter == "m":
+            assert not COLOURS & {int(number) for number in numbers.split(";") if number}, numbers
+
+
+def shown(terminal: Terminal, *texts: str, within: float = 60.0) -> str:
+    """What is written until all texts were, control sequences included."""
+    found = b""
+
+    def has_all() -> bool:
+        nonlocal found
+        found += terminal.read(0.1)
+        plain = CONTROL.sub("", found.decode(errors="replace"))
+        return all(text in plain for text in texts)
+
+    wait_until(has_all, within, f"{texts} on the terminal")
+    return found.decode(errors="replace")

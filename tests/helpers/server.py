@@ -25,10 +25,15 @@ JOBS = "/api/v1/orchestrator/jobs"
 
 @contextlib.asynccontextmanager
 async def orchestrator(
-    directory: Path, store: Store | None = None, *, lease: float = 30.0, manual_approval: bool = False
+    directory: Path,
+    store: Store | None = None,
+    *,
+    lease: float = 30.0,
+    manual_approval: bool = False,
+    port: int = 0,
 ) -> AsyncIterator[str]:
     """A running orchestrator; gives its URL. Without a store of its own it forgets all at the end."""
-    listener = listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     ending = asyncio.Event()
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)

@@ -19,6 +19,8 @@ class Tmux:
         self.environ = {**os.environ, **environ, "LC_ALL": "C.UTF-8"}
         self.environ.pop("NO_COLOR", None)
         self.environ.pop("TMUX", None)
+        self.keys = 0
+        """How many were pressed."""
         width, height = size
         self._run("new-session", "-d", "-x", str(width), "-y", str(height), "-c", str(directory), *argv)
         self._run("set-option", "-g", "remain-on-exit", "on")
@@ -39,10 +41,12 @@ class Tmux:
 
     def press(self, *keys: str) -> None:
         """Press keys, by tmux's names (`Enter`, `F4`, `Right`)."""
+        self.keys += len(keys)
         self._run("send-keys", *keys)
 
     def type(self, text: str) -> None:
         """Type a text."""
+        self.keys += len(text)
         self._run("send-keys", "-l", text)
 
     def shows(self, *texts: str, within: float = 30.0) -> str:

@@ -10,7 +10,6 @@ from orchestrator.contract.execution import Cause
 from tests.helpers.server import JOBS, Agent, Api, orchestrator
 from tests.helpers.terminal import app_for, screen, shows, wait_for
 from tui.screens.job import JobPage
-from tui.screens.log import LogPage
 
 
 @pytest.fixture
@@ -35,21 +34,6 @@ async def failed_job(api: Api, agent: Agent, *, count: int = 5, bad: int = 3, na
     await agent.sync()
     await api.until(f"{JOBS}/{job_id}", lambda answer: answer["Job"]["State"]["StateType"] == "Failed")
     return job_id
-
-
-async def test_from_the_list_to_the_log_of_what_failed_in_two_keys(api: Api) -> None:
-    await failed_job(api, Agent(api))
-    app = app_for(api.url)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await shows(pilot, "✗1")
-        await pilot.press("enter")
-        await shows(pilot, "last error  ValueError: bad date")
-        await pilot.press("l")
-        await shows(pilot, "ValueError: bad date")
-        await wait_for(pilot, lambda: isinstance(app.screen, LogPage) and app.screen.text.count == 3, "the log is read")
-        page = app.screen
-        assert isinstance(page, LogPage)
-        await wait_for(pilot, lambda: page.log_view.cursor == 2, "the cursor is on the trouble")
 
 
 async def test_a_retry_says_what_it_will_do_and_does_it_only_when_told(api: Api) -> None:
@@ -99,42 +83,6 @@ async def test_what_changes_is_seen_without_a_key_and_stop_ends_the_rest(api: Ap
         await pilot.press("x")
         await shows(pilot, "marked partition")
         await pilot.press("escape")
-
-
-async def test_the_next_failed_partition_is_one_key_away_from_a_log(api: Api) -> None:
-    agent = Agent(api, cpu=16)
-    job_id = await api.submit("etl", count=6, Retry={"MaxAttempts": 1})
-    await agent.sync()
-    for index in range(6):
-        if index in (1, 4):
-            tail = LogTail(stream=Stream.OUT, offset=0, content=b"error of %d\n" % index)
-            agent.end(index, exit_code=1, cause=Cause.EXIT, message="bad", tails=(tail,))
-        else:
-            agent.end(index)
-    await agent.sync()
-    app = app_for(api.url, job=job_id)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await shows(pilot, "last error")
-        await pilot.press("l")
-        await shows(pilot, "error of 1")
-        await pilot.press("right_square_bracket")
-        await shows(pilot, "error of 4")
-        await pilot.press("right_square_bracket")
-        await shows(pilot, "error of 1")
-
-
-async def test_why_it_waits_is_two_keys_from_the_list(api: Api) -> None:
-    await api.submit("etl", count=3, cpu="64")
-    agent = Agent(api, cpu=2)
-    await agent.sync()
-    app = app_for(api.url)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await shows(pilot, "etl")
-        await pilot.press("enter")
-        await shows(pilot, "3 partitions")
-        await pilot.press("W")
-        await shows(pilot, "n1")
-        assert "Why partitions of etl wait" in screen(app)
 
 
 async def test_durations_are_a_lens_and_columns_of_the_table(api: Api) -> None:

@@ -12,14 +12,12 @@ from tui.screens.job import JobPage
 GONE = httpx.ConnectError("All connection attempts failed")
 
 
-async def test_without_a_server_the_first_screen_says_what_helps_and_leaving_it_is_exit_5() -> None:
+async def test_leaving_while_no_server_ever_answered_is_exit_5() -> None:
     api = FakeApi()
     api.on("GET", ".*", GONE)
     app = app_for(api)
     async with app.run_test(size=(80, 24)) as pilot:
         await shows(pilot, "connection refused")
-        for text in ("http://127.0.0.1:1234", "shoal devstack", "shoal serve", "from the default", "again in"):
-            assert text in screen(app)
         await pilot.press("q")
         await wait_for(pilot, lambda: not app.is_running or app.return_code is not None, "it ends")
     assert app.return_value == 5

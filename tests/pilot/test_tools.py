@@ -13,7 +13,6 @@ from tui.app import ShoalApp
 from tui.screens.compose import ComposePage
 from tui.screens.job import JobPage
 from tui.screens.log import LogPage
-from tui.widgets.retry_fields import doubled
 
 
 @pytest.fixture
@@ -60,21 +59,6 @@ async def test_failures_are_told_apart_and_one_group_is_retried_in_five_keys(api
     assert states.get("Failed") == 1
 
 
-async def test_a_lack_of_memory_is_retried_with_twice_of_it_in_three_keys(api: Api) -> None:
-    job_id = await job_with_two_kinds_of_failure(api, Agent(api))
-    app = app_for(api.url)
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await shows(pilot, "✗3")
-        await pilot.press("E")
-        await shows(pilot, "2 failure groups")
-        await pilot.press("r")
-        await shows(pilot, "Retry 2 partitions of etl")
-        own = (await api.get(f"{JOBS}/{job_id}"))["Job"]["Tasks"][0]["Resources"]["Memory"]
-        await shows(pilot, doubled(own))
-        await pilot.press("y")
-        await shows(pilot, "retry: 2 partitions")
-
-
 async def test_who_has_a_text_in_its_log_is_found_from_the_command_bar(api: Api) -> None:
     await job_with_two_kinds_of_failure(api, Agent(api))
     app = app_for(api.url)
@@ -110,23 +94,6 @@ async def test_a_group_leads_to_its_cells_and_to_a_sample_log(api: Api) -> None:
         await wait_for(pilot, lambda: page.pinned == 2, "the cursor is on the sample")
 
 
-async def test_a_bad_attempt_is_compared_with_the_nearest_good_one_in_three_keys(api: Api) -> None:
-    await job_with_two_kinds_of_failure(api, Agent(api))
-    app = app_for(api.url)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await shows(pilot, "✗3")
-        await pilot.press("enter")
-        await shows(pilot, "last error")
-        await pilot.press("l")
-        await shows(pilot, "begin 1")
-        await pilot.press("d")
-        await shows(pilot, "A 0.1 completed   B 1.1 failed")
-        text = screen(app)
-        assert "- completed" in text
-        assert "+ failed" in text
-        assert "- begin" not in text, "numbers do not make lines differ"
-
-
 async def test_all_logs_say_where_each_line_is_from_and_lead_there(api: Api) -> None:
     await job_with_two_kinds_of_failure(api, Agent(api))
     app = app_for(api.url)
@@ -157,48 +124,6 @@ async def test_events_of_a_job_tell_its_failures(api: Api) -> None:
         await shows(pilot, "out of memory")
         await pilot.press("escape", "q", "g", "v")
         await shows(pilot, "events")
-
-
-async def test_a_node_is_drained_and_taken_in_again(api: Api) -> None:
-    agent = Agent(api)
-    await api.submit("etl", count=2)
-    await agent.sync()
-    app = app_for(api.url)
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await shows(pilot, "etl")
-        await pilot.press("g", "n")
-        await shows(pilot, "Connected")
-        await pilot.press("D")
-        await shows(pilot, "2 of etl")
-        await shows(pilot, "none: all would wait")
-        await pilot.press("y")
-        await shows(pilot, "Draining")
-        await pilot.press("D")
-        await shows(pilot, "in again")
-        await pilot.press("y")
-        await wait_for(pilot, lambda: "Draining" not in screen(app), "taken in again")
-        await pilot.press("enter")
-        await shows(pilot, "2 partitions")
-
-
-async def test_a_job_is_composed_from_the_last_one_with_one_change_planned_and_submitted(
-    api: Api, tmp_path: Path
-) -> None:
-    await job_with_two_kinds_of_failure(api, Agent(api))
-    app = app_for(api.url, home=tmp_path / "home")
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await shows(pilot, "✗3")
-        await pilot.press("C")
-        await shows(pilot, "etl-2")
-        await pilot.press("down", "end", "backspace", "7")
-        await shows(pilot, "new")
-        await pilot.press("f4")
-        await shows(pilot, "NEW job etl-2")
-        await shows(pilot, "7 partitions")
-        await wait_for(pilot, lambda: getattr(app.focused, "id", "") == "cancel", "Cancel has the focus")
-        await pilot.press("right", "enter")
-        await wait_for(pilot, lambda: isinstance(app.screen, JobPage), "the job is open")
-        await shows(pilot, "7 partitions")
 
 
 async def test_what_is_wrong_is_told_with_its_line_and_nothing_is_sent(api: Api, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class Page(Screen[None], inherit_bindings=False):
 
     def _paint_if_seen(self) -> None:
         """Paint, unless something else covers the screen or painting takes more than its share of the time."""
-        if self.shoal.is_paused or self not in self.app.screen_stack or not self._is_seen():
+        if self.shoal.is_paused or not self._is_seen():
             return
         now = time.monotonic()
         if now - self._painted < self.shoal.pace() or self.shoal.terminal.is_busy(self.shoal.monotonic()):
@@ -91,8 +91,7 @@ class Page(Screen[None], inherit_bindings=False):
 
     def _is_seen(self) -> bool:
         stack = self.app.screen_stack
-        above = stack[stack.index(self) + 1 :]
-        return all(screen.is_modal for screen in above)
+        return self in stack and all(screen.is_modal for screen in stack[stack.index(self) + 1 :])
 
     def show_header(self) -> None:
         """Line 1 as it is now."""

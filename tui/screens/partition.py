@@ -1,14 +1,15 @@
-"""One partition: its attempts on a common line of time, and what became of each."""
+"""One partition: its attempts on a common line of time, what each had as inputs, and what became of it."""
 
+import contextlib
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from orchestrator.client import ClientError
-from orchestrator.contract.partitions import Attempt, PartitionDetail
+from orchestrator.contract.partitions import Attempt, AttemptInputs, PartitionDetail
 from tui.bindings import bindings
-from tui.model.moments import clock, countdown, seconds_of, short_duration
+from tui.model.moments import bytes_text, clock, countdown, counted, seconds_of, short_duration
 from tui.places import Focus
 from tui.screens.acting import ActDialog, Deed
 from tui.screens.log import job_page
@@ -44,6 +45,9 @@ class PartitionPage(Page, inherit_bindings=False):
     def __init__(self, focus: Focus) -> None:
         super().__init__(focus)
         self.detail: PartitionDetail | None = None
+        self.inputs: dict[str, AttemptInputs] = {}
+        """Of the attempts that have ended, by execution."""
+        self._states: list[str] = []
         self._message = "loading …"
         self._is_asking = False
 
@@ -86,9 +90,19 @@ class PartitionPage(Page, inherit_bindings=False):
             if is_first:
                 table.point(len(detail.attempts) - 1)
                 self.refresh_bindings()
+            states = [one.state for one in detail.attempts]
+            if states != self._states:
+                self._states = states
+                await self._learn_inputs()
         finally:
             self._is_asking = False
         self.paint()
+
+    async def _learn_inputs(self) -> None:
+        """Ask what the attempts had as inputs; a server that does not tell leaves that unknown."""
+        with contextlib.suppress(ClientError):
+            found = await self.shoal.client.inputs(self.at.job_id, self.at.partition)
+            self.inputs = {one.execution_id: one for one in found.items}
 
     def attempt(self) -> Attempt | None:
         """The attempt under the cursor."""
@@ -112,7 +126,7 @@ class PartitionPage(Page, inherit_bindings=False):
         name = row.state.capitalize()
         line: list[Piece] = [
             (f" {MARKS.get(name, '·')} {name}", row.state),
-            (f" after {row.attempts} attempts", "muted"),
+            (f" after {counted(row.attempts, 'attempt')}", "muted"),
         ]
         due = seconds_of(detail.retry_at)
         if due is not None:
@@ -122,8 +136,12 @@ class PartitionPage(Page, inherit_bindings=False):
         message: list[Piece] = (
             [(f" {row.message}", "failed" if row.state == "failed" else "muted")] if row.message else []
         )
-        ids: list[Piece] = [(f" {row.execution_id}", "muted")] if row.execution_id else []
-        self.query_one("#facts", Lines).show([line, message, ids])
+        chosen = self.attempt()
+        about: list[Piece] = []
+        if chosen is not None:
+            had = inputs_text(self.inputs.get(chosen.execution_id))
+            about = [(f" {chosen.execution_id}", "muted"), ("  inputs ", "muted"), (had, "")]
+        self.query_one("#facts", Lines).show([line, message, about])
         if any(not one.finished for one in detail.attempts):
             self.query_one(Table).refresh()
 
@@ -158,6 +176,10 @@ class PartitionPage(Page, inherit_bindings=False):
         """The same."""
         self.action_log()
 
+    def on_table_moved(self) -> None:
+        """Another attempt: the line above is about it."""
+        self.paint()
+
     def action_attempt(self, step: int) -> None:
         """The attempt before or after."""
         table = self.query_one(Table)
@@ -173,7 +195,7 @@ class PartitionPage(Page, inherit_bindings=False):
         page.jump(found)
         self.at = Focus(job_id=self.at.job_id, job_name=self.at.job_name, partition=found)
         self.detail = None
-        self._is_asking = False
+        self._is_asking, self._states = False, []
         self.show_header()
         self._ask()
 
@@ -205,6 +227,16 @@ class PartitionPage(Page, inherit_bindings=False):
         index = self.at.partition
         deed = Deed(verb=verb, focus=self.at, select=str(index), scope=f"partition {index}")
         self.shoal.cover(ActDialog(deed), lambda _: self._ask())
+
+
+def inputs_text(inputs: AttemptInputs | None) -> str:
+    """`/in/a.csv 12 B, /in/b.csv 4.1 GB, 3 more`; what is not known, `not known`."""
+    if inputs is None or not inputs.is_known:
+        return "not known"
+    names = [f"{one.name} {bytes_text(one.size)}" for one in inputs.items]
+    if inputs.rest or inputs.is_more:
+        names.append(f"{inputs.rest:,} more of {bytes_text(inputs.rest_size)}" if inputs.rest else "others")
+    return ", ".join(names) or "none"
 
 
 def time_line(attempts: Sequence[Attempt], one: Attempt, now: float, width: int, style: str) -> list[Piece]:

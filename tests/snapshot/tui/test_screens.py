@@ -7,8 +7,9 @@ import pytest
 
 from orchestrator.contract.api import JobList
 from orchestrator.contract.job import JobStateType
+from orchestrator.contract.partitions import PartitionInputs
 from orchestrator.contract.partitions import PartitionState as S
-from tests.helpers.fake_api import JOBS, FakeApi, attempt, detail, grid_of, job_of, ordinary
+from tests.helpers.fake_api import JOBS, FakeApi, attempt, detail, grid_of, had_inputs, job_of, ordinary
 from tests.helpers.terminal import Frozen, app_for, quiet, screen, shows, wait_for, with_styles
 from tui.screens.log import LogPage
 
@@ -39,6 +40,8 @@ def cluster() -> FakeApi:
         attempt(2, "failed", cause="exit", exit_code=1, message="ValueError: bad date '2026-02-30' at row 17,204"),
     )
     api.on("GET", f"{JOBS}/[^/]+/partitions/\\d+", detail(430, *tries))
+    had = PartitionInputs(next_token="", items=(had_inputs("part-0430.csv", 2),))
+    api.on("GET", f"{JOBS}/[^/]+/partitions/\\d+/inputs", had)
     return api
 
 
