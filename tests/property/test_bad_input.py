@@ -288,25 +288,48 @@ QUERY = st.dictionaries(
 )
 
 
+KNOWN = {
+    "job_id": "victim",
+    "node_id": "n1",
+    "execution_id": "known",
+    "index": "0",
+    "attempt": "1",
+    "stream": "out",
+}
+
+
+def known(part: str) -> str:
+    """Something that there is, in the place of a part of a route's path such as `{job_id:str}`."""
+    return KNOWN.get(part.strip("{}").partition(":")[0], "0") if part.startswith("{") else part
+
+
+RAW = (b"\0", b"\xff\xfe{}", bytes(range(256)) * 40, b"{", b"[[[", b'"x"', b"null", b"\x1f\x8b\x08\x00", b"9" * 400)
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES, ids=" ".join)
+def test_raw_bytes_harm_no_route(target: Victim, method: str, path: str) -> None:
+    path = "/".join(map(known, path.split("/"))).replace("/known/", f"/{target.execution_id}/")
+    if method == "DELETE":
+        path = path.replace("/victim", "/nobody")
+    before = target.stored
+    for raw in RAW:
+        for kind in ("application/json", "application/octet-stream"):
+            target.send(method, path, raw, {"Content-Type": kind})
+    assert target.stored == before
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[str, str, bytes | None, dict[str, str]]:
     """Something at one of the routes: method, path, body, headers."""
     method, path = draw(st.sampled_from(ROUTES))
-    known = {
-        "job_id": "victim",
-        "node_id": "n1",
-        "execution_id": "known",
-        "index": "0",
-        "attempt": "1",
-        "stream": "out",
-    }
-    parts = []
-    for part in path.split("/"):
-        if not part.startswith("{"):
-            parts.append(part)
-            continue
-        name = part.strip("{}").partition(":")[0]
-        parts.append(known.get(name, "0") if draw(st.booleans()) else quote_from_bytes(draw(NASTY), safe=""))
+    parts = [
+        part
+        if not part.startswith("{")
+        else known(part)
+        if draw(st.booleans())
+        else quote_from_bytes(draw(NASTY), safe="")
+        for part in path.split("/")
+    ]
     query = "&".join(f"{key}={quote_from_bytes(value, safe='')}" for key, value in draw(QUERY).items())
     body = draw(st.none() | st.binary(max_size=100) | ANYTHING.map(encoded)) if method != "GET" else None
     headers = draw(
