@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.bench import containers, large, sandbox, store, wasm
+from tests.bench import batching, containers, large, sandbox, store, wasm
 from tests.bench.contenders import c_loop, compile_loop, install, parallel, scripted, xargs
 from tests.bench.measure import Row, Run, load, ratio, tell
 from tests.bench.shoal import PROCESS, shoal
@@ -82,6 +82,8 @@ def main(*, is_quick: bool) -> int:
     ratios |= containers.measure(12 if is_quick else 60, passes)
     ratios |= large.measure(5_000 if is_quick else 100_000, 20, 50 if is_quick else 500)
     ratios |= wasm.measure(2_000 if is_quick else 10_000, passes)
+    ratios |= batching.measure_syncing(1_000 if is_quick else 10_000, passes)
+    ratios |= batching.measure_batches(2_000 if is_quick else 10_000, passes)
     ratios |= store.measure_sync(2_000 if is_quick else 10_000, passes)
     tell(load())
     tell(f"ratios: {json.dumps({key: round(value, 3) for key, value in ratios.items()})}")

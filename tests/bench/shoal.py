@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.measure import Run, resident, used
-from tests.helpers.processes import JOBS, TERMINAL, Cluster
+from tests.helpers.processes import JOBS, SERVE, TERMINAL, Cluster
 
 PAUSE = 0.02
 """Seconds between two looks at a job."""
@@ -68,12 +68,18 @@ PROCESS = {"Engine": {"Type": "process", "Params": {"Command": "/bin/true"}}}
 
 @contextmanager
 def shoal(
-    home: Path, *, nodes: int = 1, cpu: float = 2, engines: str = "process", is_bare: bool = False
+    home: Path,
+    *,
+    nodes: int = 1,
+    cpu: float = 2,
+    engines: str = "process",
+    is_bare: bool = False,
+    orchestrator: Sequence[str] = SERVE,
 ) -> Iterator[Shoal]:
     """A cluster of `nodes` nodes of `cpu` cores each. `is_bare`: they find no bubblewrap."""
     cluster = Cluster(home, lease=30.0)
     try:
-        cluster.start_serve()
+        cluster.start_serve(program=orchestrator)
         environ = cluster.environ
         cluster.environ = environ | ({"PATH": str(home)} if is_bare else {})
         for number in range(1, nodes + 1):

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHOAL = Path(sys.executable).with_name("shoal")
+SERVE = (str(SHOAL), "serve")
 JOBS = "/api/v1/orchestrator/jobs"
 NODES = "/api/v1/orchestrator/nodes"
 TERMINAL = ("Completed", "Failed", "Stopped")
@@ -110,9 +111,9 @@ class Cluster:
 
     # Processes
 
-    def start_serve(self, *flags: str) -> Process:
+    def start_serve(self, *flags: str, program: Sequence[str] = SERVE) -> Process:
         """Start the orchestrator on the cluster's port and data, and wait until it is ready."""
-        argv = [str(SHOAL), "serve", "--port", str(self.port), "--data-dir", str(self.home / "orchestrator")]
+        argv = [*program, "--port", str(self.port), "--data-dir", str(self.home / "orchestrator")]
         argv += ["--lease", f"{self.lease}s", "--fence", f"{self.fence}s", *flags]
         serve = self.serve = Process("serve", argv, self.home / "serve.log", self.environ)
 
