@@ -73,6 +73,19 @@ KEYS = (
     ),
     Key("jobs.retry", "r", "retry", "retry failed", "Retry the failed partitions of the job", 6, acts=True),
     Key("jobs.stop", "x", "stop", "stop", "Stop the job", 7, acts=True),
+    Key(
+        "jobs.suspend",
+        "H",
+        "hold('suspend')",
+        "suspend",
+        "Begin nothing more of the job until it is resumed",
+        12,
+        acts=True,
+    ),
+    Key("jobs.resume", "H", "hold('resume')", "resume", "Go on with the suspended job", 12, acts=True),
+    Key("jobs.mark", "space", "mark", "mark", "Mark the job under the cursor: keys act on all that are marked", 11),
+    Key("jobs.mark-range", "V", "mark_range", "mark range", "Mark from here; a second time: to here"),
+    Key("jobs.mark-all", "asterisk", "mark_all", "mark all", "Mark all jobs that are shown"),
     Key("jobs.sort", "O", "sort", "sort", "Sort: trouble, newest, name, state, progress", 8),
     Key("jobs.errors", "E", "app.open_tool('errors')", "errors", "Failures of the job, grouped", 30),
     Key("jobs.events", "v", "app.open_tool('events')", "events", "What happened to the job", 31),
@@ -107,6 +120,16 @@ KEYS = (
     Key("job.logs", "L", "app.open_tool('logs')", "all logs", "Logs of all partitions, as they are written", 16),
     Key("job.retry", "r", "retry", "retry", "Retry the target's failed and stopped partitions", 5, acts=True),
     Key("job.stop", "x", "stop", "stop", "Stop the target's unfinished partitions", 6, acts=True),
+    Key(
+        "job.suspend",
+        "H",
+        "hold('suspend')",
+        "suspend",
+        "Begin nothing more of the job until it is resumed",
+        17,
+        acts=True,
+    ),
+    Key("job.resume", "H", "hold('resume')", "resume", "Go on with the suspended job", 17, acts=True),
     Key("job.mark", "space", "mark", "mark", "Mark the cell under the cursor", 18),
     Key("job.mark-range", "V", "mark_range", "mark range", "Mark from here; a second time: to here"),
     Key("job.mark-all", "asterisk", "mark_all", "mark matching", "Mark all that the filter takes"),
@@ -217,8 +240,15 @@ TOGETHER = (
     *TOOL_TOGETHER,
 )
 """Contexts that are active at the same time: within each, one key has one meaning. What is later wins on purpose in SHADOWS."""
-SHADOWS = frozenset({("move.open", "partition.log"), *TOOL_SHADOWS})
-"""Pairs that share a key on purpose: the second one is what happens."""
+SHADOWS = frozenset(
+    {
+        ("move.open", "partition.log"),
+        ("jobs.suspend", "jobs.resume"),  # only the one that applies is active
+        ("job.suspend", "job.resume"),
+        *TOOL_SHADOWS,
+    }
+)
+"""Pairs that share a key on purpose: the second one is what happens, where both are active."""
 
 
 def bindings(*contexts: str) -> list[BindingType]:

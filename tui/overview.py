@@ -91,7 +91,7 @@ class Overview:
         lines: dict[str, JobLine] = {}
         for job in page.items:
             if isinstance(job, ListedJob):
-                lines[job.id] = line_of(job, job.summary, job.progress.retries)
+                lines[job.id] = line_of(job, job.summary, job.progress.retries, is_suspended=job.is_suspended)
                 continue
             await self._ask(client, job)
             known = self._progress.get(job.id)

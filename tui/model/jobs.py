@@ -29,6 +29,7 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
     retries: int | None = None
     """Attempts beyond the first."""
     labels: Mapping[str, str] = {}
+    is_suspended: bool = False
 
     def number(self, *states: str) -> int:
         """How many partitions are in these states, by capitalised word."""
@@ -56,7 +57,9 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
         return 4 if self.state is JobStateType.FAILED else 5
 
 
-def line_of(job: Job, summary: Mapping[str, int] | None, retries: int | None = None) -> JobLine:
+def line_of(
+    job: Job, summary: Mapping[str, int] | None, retries: int | None = None, *, is_suspended: bool = False
+) -> JobLine:
     """The line of a job."""
     return JobLine(
         id=job.id,
@@ -70,6 +73,7 @@ def line_of(job: Job, summary: Mapping[str, int] | None, retries: int | None = N
         summary=summary,
         retries=retries,
         labels=job.labels,
+        is_suspended=is_suspended,
     )
 
 
@@ -87,7 +91,14 @@ def line_of_summary(job: JobSummary) -> JobLine:
         summary=job.summary,
         retries=job.progress.retries,
         labels=job.labels,
+        is_suspended=job.is_suspended,
     )
+
+
+def hold_of(lines: Iterable[JobLine]) -> str:
+    """What can be done to some jobs: `suspend` those that are not, `resume` where all are, or nothing where all have ended."""
+    left = [line.is_suspended for line in lines if not line.state.is_terminal]
+    return "" if not left else "resume" if all(left) else "suspend"
 
 
 SORTS = ("trouble", "newest", "name", "state", "progress")

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 from textual.app import ComposeResult
@@ -10,6 +11,7 @@ from textual.widgets import Input
 
 from orchestrator.client import ClientError
 from orchestrator.contract.partitions import ActionResult
+from tui.model.jobs import JobLine
 from tui.model.moments import counted
 from tui.places import Focus
 from tui.screens.dialogs import BOX, Dialog
@@ -26,7 +28,7 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done to which partitions."""
 
     verb: str
-    """`retry` or `stop`."""
+    """`retry`, `stop`, and of whole jobs `suspend` and `resume`."""
     focus: Focus
     select: str
     """A selection; `all` = the whole job."""
@@ -37,6 +39,25 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     """Further jobs to which the same is done."""
     hint: Hint = Hint()
     """Of a retry: what went wrong, as far as it is one thing."""
+
+
+EFFECTS = {
+    "retry": "Fresh attempts; earlier ones and their logs are kept.",
+    "stop": "What runs is ended; what is completed is kept.",
+    "suspend": "What runs goes on, what has not begun is taken back.",
+    "resume": "What waits is placed again as there is room.",
+}
+"""What happens to partitions, by verb."""
+NOTHING = {"retry": "has failed or was stopped"}
+"""What there is nothing of; of the other verbs: nothing is unfinished."""
+UNFINISHED = ("Waiting", "Retrying", "Assigned", "Running", "Publishing", "Stopping")
+
+
+def on_jobs(verb: str, lines: Sequence[JobLine]) -> Deed:
+    """What is done to whole jobs, those under the cursor or all that are marked."""
+    first, *others = (Focus(job_id=line.id, job_name=line.name) for line in lines)
+    scope = f"{len(lines)} marked jobs" if others else "the whole job"
+    return Deed(verb=verb, focus=first, select="all", scope=scope, is_whole_job=True, others=tuple(others))
 
 
 class ActDialog(Dialog):
@@ -96,7 +117,7 @@ class ActDialog(Dialog):
             _ = self.dismiss(self._done > 0)
             return
         if not self.count and not self.includes_completed:
-            nothing = "has failed or was stopped" if self.deed.verb == "retry" else "is unfinished"
+            nothing = NOTHING.get(self.deed.verb, "is unfinished")
             self.shoal.tell(f"{self.deed.verb}: {self._changed()}nothing in {self.deed.scope} {nothing}")
             _ = self.dismiss(self._done > 0)
             return
@@ -128,8 +149,17 @@ class ActDialog(Dialog):
                 if_cursor=if_cursor,
                 **more,
             )
-        if deed.is_whole_job and known is not None:
+        if deed.verb in ("suspend", "resume") and known is None:
+            counts = (await client.grid(job.job_id)).summary
+            states = {state.lower(): number for state, number in counts.items() if state in UNFINISHED}
+            return ActionResult(count=sum(states.values()), by_state=states, cursor="")
+        if deed.verb == "suspend":
+            await client.suspend(job.job_id)
+        elif deed.verb == "resume":
+            await client.resume(job.job_id)
+        elif deed.is_whole_job and known is not None:
             await client.stop(job.job_id, REASON, if_cursor=if_cursor)
+        if deed.is_whole_job and known is not None:
             return known
         return await client.stop_partitions(job.job_id, deed.select, REASON, dry_run=is_dry, if_cursor=if_cursor)
 
@@ -147,12 +177,11 @@ class ActDialog(Dialog):
             by_state.update(found.by_state)
         states = ", ".join(f"{number:,} {word}" for word, number in sorted(by_state.items()))
         lines: list[list[Piece]] = [[(f"target: {deed.scope}", ""), (f"  now: {states}" if states else "", "muted")]]
+        lines.append([(EFFECTS[deed.verb], "muted")])
         if deed.verb == "retry":
             tick = "[x]" if self.includes_completed else "[ ]"
-            lines.append([("Fresh attempts; earlier ones and their logs are kept.", "muted")])
             lines.append([("i ", "key"), (f"{tick} include completed ones", "muted")])
-        else:
-            lines.append([("What runs is ended; what is completed is kept.", "muted")])
+        elif deed.verb == "stop":
             ends = "Each job ends Stopped." if deed.others else "The job ends Stopped."
             lines.append([(ends if deed.is_whole_job else "The rest of the job goes on.", "muted")])
         if self._was is not None:

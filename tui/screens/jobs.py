@@ -12,9 +12,9 @@ from tui.bindings import bindings
 from tui.messages import OverviewChanged
 from tui.model.jobs import SORTS, JobFilter, JobLine, sorted_lines, spark
 from tui.model.link import LinkState
-from tui.model.moments import countdown, short_duration
+from tui.model.moments import countdown, counted, short_duration
 from tui.places import Focus
-from tui.screens.acting import ActDialog, Deed
+from tui.screens.job_map import JobMap
 from tui.screens.page import Page
 from tui.screens.spec import copy_spec
 from tui.screens.welcome import no_jobs, no_nodes, no_server
@@ -35,12 +35,15 @@ COLUMNS = (
 )
 QUIET = 5.0
 """Seconds without a key before rows may change places."""
+LOW = 30
+"""Lines of a terminal below which a screen shows less at once."""
 STATE_STYLES = {
     "Completed": "completed",
     "Failed": "failed",
     "Stopped": "stopped",
     "Running": "running",
     "Queued": "retrying",
+    "Suspended": "stopped",
 }
 
 
@@ -49,10 +52,11 @@ class JobsPage(Page, inherit_bindings=False):
 
     BINDINGS = bindings("page", "jobs")
     DEFAULT_CSS = """
-    JobsPage #rule { height: 1; }
     JobsPage #map { height: 1; }
+    JobsPage #about { height: 1; }
+    JobsPage.-low #map { display: none; }
     JobsPage #welcome { height: 1fr; display: none; }
-    JobsPage.-empty Table, JobsPage.-empty #map, JobsPage.-empty #status { display: none; }
+    JobsPage.-empty Table, JobsPage.-empty #map, JobsPage.-empty #about, JobsPage.-empty #status { display: none; }
     JobsPage.-empty #welcome { display: block; }
     """
 
@@ -62,15 +66,20 @@ class JobsPage(Page, inherit_bindings=False):
         self.filter = JobFilter()
         self._filter_text = ""
         self.rows: list[JobLine] = []
+        self.marks: set[str] = set()
+        """Ids of the jobs that keys act on; empty = on the one under the cursor."""
+        self.map = JobMap(self)
+        self._mark_from = ""
         self._last_key = 0.0
         self._has_news = False
 
     def content(self) -> ComposeResult:
-        """Filter and order, the list, the map of the job under the cursor."""
+        """Filter and order, the list, the job under the cursor: its map, and what is said of it."""
         with Vertical(id="body"):
             yield Lines(id="status")
             yield Table(COLUMNS, id="jobs")
             yield Lines(id="map")
+            yield Lines(id="about")
             yield Lines(id="welcome")
 
     def crumbs(self) -> Sequence[str]:
@@ -91,6 +100,11 @@ class JobsPage(Page, inherit_bindings=False):
         """The job under the cursor."""
         line = self.line
         return Focus(job_id=line.id, job_name=line.name) if line else Focus()
+
+    def jobs_now(self) -> list[JobLine]:
+        """Those that are marked, else the one under the cursor."""
+        marked = [line for line in self.rows if line.id in self.marks]
+        return marked or ([self.line] if self.line else [])
 
     def on_mount(self) -> None:
         """Ages go on while nothing changes."""
@@ -114,6 +128,7 @@ class JobsPage(Page, inherit_bindings=False):
         else:
             self.rows = [shown[line.id] for line in self.rows]
         table = self.table
+        self.marks &= shown.keys()
         table.show(len(self.rows), self.cells)
         if here is not None and here.id in shown:
             table.point(next(at for at, line in enumerate(self.rows) if line.id == here.id))
@@ -123,7 +138,8 @@ class JobsPage(Page, inherit_bindings=False):
     def cells(self, row: int) -> Sequence[Cell]:
         """A job."""
         line = self.rows[row]
-        state = line.state.value
+        state = "Suspended" if line.is_suspended and not line.state.is_terminal else line.state.value
+        mark: list[Piece] = [("✓ ", "key")] if line.id in self.marks else []
         app = self.shoal
         rates = app.overview.rates.of(line.id)
         left = app.overview.pace.left(line)
@@ -133,7 +149,7 @@ class JobsPage(Page, inherit_bindings=False):
         elif line.retries:
             retry = [(f"↻ {line.retries:,} in all", "muted")]
         return (
-            [(line.name, "failed" if line.rank == 0 else "title" if not line.state.is_terminal else "")],
+            [*mark, (line.name, "failed" if line.rank == 0 else "title" if not line.state.is_terminal else "")],
             [(state, STATE_STYLES.get(state, "muted"))],
             lambda width: bar(line.summary, width) if line.summary is not None else [("", "")],
             "" if line.summary is None else f"{line.completed:,}/{line.count:,}",
@@ -158,10 +174,17 @@ class JobsPage(Page, inherit_bindings=False):
             return
         total = len(app.overview.lines)
         left: list[Piece] = [(f" / {self._filter_text}", "key")] if self._filter_text else [("", "")]
+        if self.marks:
+            left.append((f" ✓ {counted(len(self.marks), 'job')} marked", "key"))
         more = "+" if app.overview.is_cut else ""
         right: list[Piece] = [(f"{len(self.rows)} of {total}{more} jobs   sort: {self.order} ▾ ", "muted")]
         self.query_one("#status", Lines).show([both_ends(left, right, self.size.width)])
+        self._paint_job()
+
+    def _paint_job(self) -> None:
+        """The job under the cursor: its map; below that what is said of it. Where there are few lines, one of the two."""
         line = self.line
+        self.map.look_at(line.id if line else "")
         text: list[Piece] = []
         if line is not None:
             text = [(f" {line.id[:10]}  ", "muted")]
@@ -170,7 +193,15 @@ class JobsPage(Page, inherit_bindings=False):
             else:
                 counts = line.summary or {}
                 text.append((", ".join(f"{number:,} {word.lower()}" for word, number in counts.items()), "muted"))
-        self.query_one("#map", Lines).show([text])
+        cells = self.map.line()
+        self.query_one("#map", Lines).show([cells])
+        is_one = self.app.size.height < LOW and cells and line is not None and not line.message
+        self.query_one("#about", Lines).show([cells if is_one else text])
+
+    def on_screen_suspend(self) -> None:
+        """Under another screen nobody looks; beside a dialog one may."""
+        if not self._is_seen():
+            self.map.leave()
 
     def _welcome(self) -> list[list[Piece]]:
         """What is said while there is nothing to list."""
@@ -196,11 +227,41 @@ class JobsPage(Page, inherit_bindings=False):
         self.sort_rows()
 
     def clear_filter(self) -> bool:
-        """Show all jobs."""
-        if not self._filter_text:
+        """Show all jobs, then take the marks away."""
+        if self._filter_text:
+            self.take_filter("")
+            return True
+        if not self.marks:
             return False
-        self.take_filter("")
+        self._mark(self.marks)
         return True
+
+    def action_mark(self) -> None:
+        """Mark the job under the cursor."""
+        if self.line is not None:
+            self._mark({self.line.id})
+
+    def action_mark_range(self) -> None:
+        """Mark from here; a second time: to here."""
+        ids = [line.id for line in self.rows]
+        if self._mark_from not in ids:
+            self._mark_from = ids[self.table.cursor]
+            self.shoal.tell(f"range from {self.rows[self.table.cursor].name}: go to its other end and press V again")
+            return
+        first, last = sorted((ids.index(self._mark_from), self.table.cursor))
+        self._mark_from = ""
+        self._mark(set(ids[first : last + 1]))
+
+    def action_mark_all(self) -> None:
+        """Mark all that are shown."""
+        self._mark({line.id for line in self.rows})
+
+    def _mark(self, jobs: set[str]) -> None:
+        """Mark these jobs, or unmark them when all of them are."""
+        self.marks = self.marks - jobs if jobs <= self.marks else self.marks | jobs
+        self.table.refresh()
+        self.paint()
+        self.refresh_bindings()
 
     def action_sort(self) -> None:
         """The next order."""
@@ -210,9 +271,10 @@ class JobsPage(Page, inherit_bindings=False):
     # The job under the cursor
 
     def on_table_moved(self, _: Table.Moved) -> None:
-        """Another job: the line below is about it."""
+        """Another job: the lines below are about it."""
         self._last_key = time.monotonic()
         self.paint()
+        self.refresh_bindings()
 
     def on_table_opened(self, _: Table.Opened) -> None:
         """Open the job."""
@@ -221,28 +283,29 @@ class JobsPage(Page, inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What acts on a job needs one."""
-        if action in ("retry", "stop", "copy", "copy_spec", "compose_from", "save") and not self.rows:
+        needs_rows = ("retry", "stop", "mark", "mark_range", "mark_all", "copy", "copy_spec", "compose_from", "save")
+        if action in needs_rows and not self.rows:
             return False
         if action in ("sort", "filter") and not self.shoal.overview.lines:
             return False
         return super().check_action(action, parameters)
 
     def action_retry(self) -> None:
-        """Retry the failed partitions of the job."""
-        self._act("retry")
+        """Retry the failed partitions of the jobs."""
+        self.act_on_jobs("retry", self._acted)
 
     def action_stop(self) -> None:
-        """Stop the job."""
-        self._act("stop")
+        """Stop the jobs."""
+        self.act_on_jobs("stop", self._acted)
 
-    def _act(self, verb: str) -> None:
-        if self.line is not None:
-            deed = Deed(verb=verb, focus=self.focus_now(), select="all", scope="the whole job", is_whole_job=True)
-            self.shoal.cover(ActDialog(deed), self._acted)
+    def action_hold(self, verb: str) -> None:
+        """Suspend the jobs, or resume them."""
+        self.act_on_jobs(verb, self._acted)
 
     def _acted(self, is_done: bool | None) -> None:  # noqa: FBT001 - what the dialog gives
-        """Look again at once."""
+        """The marks have done their work; look again at once."""
         if is_done:
+            self.marks.clear()
             self.shoal.reconnect()
 
     def action_compose_new(self) -> None:

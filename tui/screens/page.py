@@ -10,6 +10,7 @@ from textual.widgets import Input
 
 from tui.bindings import ACTING, bindings
 from tui.messages import LinkChanged, OverviewChanged
+from tui.model.jobs import JobLine, hold_of
 from tui.places import Focus, is_open_to
 from tui.widgets.header_line import HeaderLine
 from tui.widgets.key_footer import KeyFooter
@@ -29,6 +30,7 @@ class Page(Screen[None], inherit_bindings=False):
         super().__init__()
         self.at = focus or Focus()
         self._painted = 0.0
+        self._held = ""
 
     @property
     def shoal(self) -> "ShoalApp":
@@ -54,6 +56,15 @@ class Page(Screen[None], inherit_bindings=False):
     def focus_now(self) -> Focus:
         """What is under the cursor, for screens that are opened from here."""
         return self.at
+
+    def jobs_now(self) -> list[JobLine]:
+        """The jobs that keys which act on whole jobs mean."""
+        line = self.shoal.overview.lines.get(self.focus_now().job_id)
+        return [line] if line else []
+
+    def hold_now(self) -> str:
+        """Which of `suspend` and `resume` applies here, if any."""
+        return hold_of(self.jobs_now())
 
     def compose(self) -> ComposeResult:
         """Line 1, body, prompt, footer."""
@@ -118,12 +129,14 @@ class Page(Screen[None], inherit_bindings=False):
         """The line to type in."""
         return self.query_one(Prompt)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual asks so
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Acting is hidden from who may not, grey while offline; screens that do not exist are not offered."""
         if action in ("filter", "grep"):
             return not isinstance(self.focused, Input)
         if action in ACTING:
             if self.is_read_only or not self.shoal.rights.may(action):
+                return False
+            if action == "hold" and parameters != (self.hold_now(),):
                 return False
             if action.startswith("compose") and not is_open_to("compose", self.at):
                 return False
@@ -136,8 +149,11 @@ class Page(Screen[None], inherit_bindings=False):
         self.refresh_bindings()
 
     def on_overview_changed(self, _: OverviewChanged) -> None:
-        """Line 1 counts the nodes."""
+        """Line 1 counts the nodes; a job that is suspended can be resumed."""
         self.show_header()
+        if self.hold_now() != self._held:
+            self._held = self.hold_now()
+            self.refresh_bindings()
 
     # Keys of every page
 
@@ -182,6 +198,17 @@ class Page(Screen[None], inherit_bindings=False):
             self.prompt.refuse(str(error))
         else:
             self.prompt.close()
+
+    def act_on_jobs(self, verb: str, then: Callable[[bool | None], None] | None = None) -> None:
+        """Ask about whole jobs; `then` gets whether it was done."""
+        from tui.screens.acting import ActDialog, on_jobs  # noqa: PLC0415 - dialogs are needed seldom
+
+        if lines := self.jobs_now():
+            self.shoal.cover(ActDialog(on_jobs(verb, lines)), then)
+
+    def action_hold(self, verb: str) -> None:
+        """Suspend what is in focus, or resume it."""
+        self.act_on_jobs(verb)
 
     def action_go(self) -> None:
         """Open the go menu."""

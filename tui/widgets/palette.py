@@ -4,6 +4,7 @@ Modes: colours of the theme; a table of its own for 16 colours; and none (NO_COL
 reverse have to do. With `ascii` every glyph has a plain character.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -11,11 +12,13 @@ from rich.color import Color
 from rich.style import Style
 from textual.dom import DOMNode
 
-from tui.model.cells import LOOKS
+from tui.model.cells import LOOKS, Look
 from tui.styles.themes import ATTEMPT_RAMP, DURATION_RAMP, LETTER_COLOURS, STATES, table_of
 
 FILLED = ("failed", "failed-most", "retrying")
 """Trouble is loud: these fill their cells."""
+RUN = re.compile(rb"(.)\1*", re.DOTALL)
+"""Cells of one code beside each other."""
 MONO = {
     "failed": Style(bold=True),
     "failed-filled": Style(bold=True, reverse=True),
@@ -57,6 +60,11 @@ class Palette(msgspec.Struct, frozen=True, kw_only=True):
     def style(self, name: str) -> Style:
         """The style of a name; an unknown name is plain."""
         return self.styles.get(name, self.background)
+
+    def pieces(self, codes: bytes) -> list[tuple[str, str]]:
+        """Cells of a grid as text with names of styles, a piece for each run of one code."""
+        runs = (match.group() for match in RUN.finditer(codes))
+        return [(self.cells[run[0]][0] * len(run), style_of(LOOKS[run[0]])) for run in runs]
 
     def text(self, text: str) -> str:
         """`text` as this terminal can show it."""
@@ -103,7 +111,7 @@ def make(variables: Mapping[str, str], *, colours: str, is_ascii: bool, is_mono:
         }
     cells = []
     for look in LOOKS:
-        name = f"{look.style.partition('-most')[0]}-filled" if look.style in FILLED else look.style
+        name = style_of(look)
         glyph = look.ascii if is_ascii else look.glyph
         if is_mono and look.style == "completed" and glyph == "█":
             glyph = "-"
@@ -115,6 +123,11 @@ def make(variables: Mapping[str, str], *, colours: str, is_ascii: bool, is_mono:
         cells=tuple(cells),
         background=background,
     )
+
+
+def style_of(look: Look) -> str:
+    """The name of the style in which a code is drawn."""
+    return f"{look.style.partition('-most')[0]}-filled" if look.style in FILLED else look.style
 
 
 def _ramps(colour: Callable[[str], str], *, colours: str) -> dict[str, Style]:

@@ -9,7 +9,8 @@ from orchestrator.contract.api import JobList
 from orchestrator.contract.job import JobStateType
 from orchestrator.contract.partitions import PartitionInputs
 from orchestrator.contract.partitions import PartitionState as S
-from tests.helpers.fake_api import JOBS, FakeApi, attempt, detail, grid_of, had_inputs, job_of, ordinary
+from tests.helpers.fake_api import JOBS, FakeApi, attempt, detail, grid_of, job_of, ordinary
+from tests.helpers.fake_reading import had_inputs
 from tests.helpers.terminal import Frozen, app_for, quiet, screen, shows, wait_for, with_styles
 from tui.screens.log import LogPage
 
@@ -18,7 +19,7 @@ STATES = [S.COMPLETED] * 430 + [S.FAILED, S.FAILED, S.RETRYING, S.STOPPED] + [S.
 STATES += [S.ASSIGNED] * 30 + [S.WAITING] * 276
 ATTEMPTS = [3 if index % 97 == 5 else 1 for index in range(len(STATES))]
 KEYS: dict[str, tuple[tuple[str, ...], str]] = {
-    "jobs": ((), "fish"),
+    "jobs": ((), " map "),
     "job": (("enter",), "last error"),
     "table": (("enter", "t"), "PARTITION"),
     "partition": (("enter", "plus", "plus", "plus", "enter"), "WHY"),
