@@ -276,11 +276,16 @@ class Agent:
 
     async def _remove(self, forgotten: Sequence[Held]) -> None:
         """Remove what is left of them, in the engines and on disk."""
+        full: list[ExecutionId] = []
         for held in forgotten:
             keeper = await self._runner.forget(held)
             if keeper is not None:
                 self._cleaning.later(keeper)
-        await asyncio.to_thread(self._workdirs.take_back, [held.id for held in forgotten])
+            if not self._workdirs.take_back(held.id):
+                full.append(held.id)
+            await asyncio.sleep(0)
+        if full:
+            await asyncio.to_thread(self._workdirs.remove, full)
 
     def _shed_jobs(self) -> None:
         """Let go of specs that nothing here runs, the oldest first, when there are many."""

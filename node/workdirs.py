@@ -19,13 +19,16 @@ FILES = ("stdout", "stderr", "sandbox.json")
 """What a directory may hold to be used again; each a file that nobody else can name or read."""
 WORK = "work"
 """And an empty directory, where a program without a sandbox starts."""
-MOST_SPARE = 1024
-"""As many as a node of two cores ends in a second, after which a process engine gives them back."""
+MOST_SPARE = 4096
+"""More than a node of few cores ends in the seconds until they can be used again."""
 PRIVATE, PUBLIC = stat.S_IFREG | 0o600, 0o777
 
 
 class WorkDirectories:
-    """Makes work directories below `directory` and takes them back. Only `of` and `make` do not block. Raises OSError."""
+    """Makes work directories below `directory` and takes them back. Made in the event loop: threads would wait for each other.
+
+    Raises OSError.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._executions = directory / "executions"
@@ -33,6 +36,7 @@ class WorkDirectories:
         self._spare: deque[str] = deque()
         for place in (self._executions, self._spares):
             place.mkdir(parents=True, exist_ok=True)
+        self._mode = self._spares.lstat().st_mode
 
     def of(self, execution_id: ExecutionId) -> Path:
         """The work directory of an execution, whether it exists or not."""
@@ -54,19 +58,22 @@ class WorkDirectories:
             outputs.append(Mount(source=place, target=result.path, is_writable=True))
         return tuple(outputs)
 
-    def take_back(self, executions: Iterable[ExecutionId]) -> None:
-        """Remove the work directories of executions of which nothing runs any more, or keep them as spare ones. Blocks."""
+    def take_back(self, execution_id: ExecutionId) -> bool:
+        """Keep the work directory of an execution of which nothing runs any more as a spare one; False = it has to be removed."""
+        place = f"{self._executions}/{execution_id}"
+        try:
+            if len(self._spare) >= MOST_SPARE or not is_as_new(place, self._mode):
+                return False
+            os.rename(place, f"{self._spares}/{execution_id}")  # noqa: PTH104 - as above
+        except OSError:
+            return False
+        self._spare.append(execution_id)
+        return True
+
+    def remove(self, executions: Iterable[ExecutionId]) -> None:
+        """Remove work directories. Blocks, where a program left much in them for long."""
         for execution_id in executions:
-            place = f"{self._executions}/{execution_id}"
-            try:
-                is_kept = len(self._spare) < MOST_SPARE and is_as_new(place, os.lstat(self._spares).st_mode)
-                if is_kept:
-                    os.rename(place, f"{self._spares}/{execution_id}")  # noqa: PTH104 - as above
-                    self._spare.append(execution_id)
-            except OSError:
-                is_kept = False
-            if not is_kept:
-                shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(self.of(execution_id), ignore_errors=True)
 
     def remove_others(self, known: Collection[ExecutionId]) -> None:
         """Remove all but the work directories of the `known` executions: what an agent before this one left. Blocks."""

@@ -240,7 +240,14 @@ class SimWorkDirectories:
         self._machine.directories.add(execution_id)
         return ()
 
-    def take_back(self, executions: list[ExecutionId]) -> None:
+    def take_back(self, execution_id: ExecutionId) -> bool:
+        """Every second time there is something in it."""
+        is_full = execution_id in self._machine.directories and execution_id[-1] in "02468ace"
+        if not is_full:
+            self._machine.directories.discard(execution_id)
+        return not is_full
+
+    def remove(self, executions: list[ExecutionId]) -> None:
         """Remove work directories."""
         self._machine.directories.difference_update(executions)
 

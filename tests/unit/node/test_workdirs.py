@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node.workdirs import MOST_SPARE, WorkDirectories
+from node.workdirs import WorkDirectories
 from orchestrator.contract.ids import ExecutionId
 from orchestrator.contract.job import ResultPath
 
@@ -26,7 +26,7 @@ def used(workdirs: WorkDirectories, execution: ExecutionId) -> Path:
 def test_what_was_left_clean_is_used_again_and_empty(tmp_path: Path) -> None:
     workdirs = WorkDirectories(tmp_path)
     inode = used(workdirs, ONE).stat().st_ino
-    workdirs.take_back([ONE])
+    assert workdirs.take_back(ONE)
     assert not workdirs.of(ONE).exists()
     workdirs.make(TWO, ())
     assert workdirs.of(TWO).stat().st_ino == inode
@@ -63,27 +63,30 @@ LEFT: dict[str, Callable[[Path], object]] = {
 def test_where_a_program_left_something_the_directory_is_removed(tmp_path: Path, left: str) -> None:
     workdirs = WorkDirectories(tmp_path)
     LEFT[left](used(workdirs, ONE))
-    workdirs.take_back([ONE])
+    assert not workdirs.take_back(ONE)
+    workdirs.remove([ONE])
     assert not workdirs.of(ONE).exists()
     assert not list((tmp_path / "spare").iterdir())
     workdirs.make(TWO, ())
     assert [path.name for path in workdirs.of(TWO).iterdir()] == ["work"]
 
 
-def test_it_keeps_so_many_and_no_more(tmp_path: Path) -> None:
+def test_it_keeps_so_many_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.workdirs.MOST_SPARE", 2)
     workdirs = WorkDirectories(tmp_path)
-    executions = [ExecutionId(f"e-{number}") for number in range(MOST_SPARE + 3)]
+    executions = [ExecutionId(f"e-{number}") for number in range(3)]
     for execution in executions:
         workdirs.make(execution, ())
-    workdirs.take_back(executions)
-    assert len(list((tmp_path / "spare").iterdir())) == MOST_SPARE
+    assert [workdirs.take_back(execution) for execution in executions] == [True, True, False]
+    workdirs.remove(executions)
+    assert len(list((tmp_path / "spare").iterdir())) == 2
     assert not list((tmp_path / "executions").iterdir())
 
 
 def test_results_get_empty_places_in_a_used_one_as_in_a_new_one(tmp_path: Path) -> None:
     workdirs = WorkDirectories(tmp_path)
     used(workdirs, ONE)
-    workdirs.take_back([ONE])
+    assert workdirs.take_back(ONE)
     (mount,) = workdirs.make(TWO, [ResultPath(name="out", path="/outputs")])
     assert mount.source == workdirs.of(TWO) / "outputs" / "0"
     assert not list(mount.source.iterdir())
@@ -93,7 +96,8 @@ def test_results_get_empty_places_in_a_used_one_as_in_a_new_one(tmp_path: Path) 
 def test_somebody_who_tidies_up_the_spare_ones_does_no_harm(tmp_path: Path) -> None:
     workdirs = WorkDirectories(tmp_path)
     used(workdirs, ONE)
-    workdirs.take_back([ONE, ExecutionId("e-never-made")])
+    assert workdirs.take_back(ONE)
+    assert not workdirs.take_back(ExecutionId("e-never-made"))
     for path in (tmp_path / "spare").iterdir():
         path.rename(tmp_path / "taken")
     workdirs.make(TWO, ())
@@ -104,7 +108,7 @@ def test_an_agent_that_starts_keeps_only_what_its_journal_names(tmp_path: Path) 
     before = WorkDirectories(tmp_path)
     used(before, ONE)
     used(before, TWO)
-    before.take_back([ONE])
+    before.take_back(ONE)
     used(before, ONE)
     after = WorkDirectories(tmp_path)
     after.remove_others({TWO})
