@@ -17,6 +17,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests.helpers.processes import free_port
+
 IMAGE = "shoal-test/busybox:1"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 BUSYBOX = Path("/bin/busybox")
@@ -220,13 +222,6 @@ def registry(directory: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

@@ -15,8 +15,8 @@ from node.engines.bubblewrap import read_status
 from node.engines.process import ProcessEngine
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.job import NetworkConfig, Port
-from tests.helpers.docker import free_port
 from tests.helpers.engines import Bench, processes, until
+from tests.helpers.processes import free_port
 
 pytestmark = pytest.mark.xdist_group("engines")
 

@@ -14,8 +14,9 @@ from node.engines.docker import DockerEngine
 from node.engines.images import Images
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.job import NetworkConfig, Port
-from tests.helpers.docker import PrivateEngine, build_image, docker, free_port, private_engine, registry
+from tests.helpers.docker import PrivateEngine, build_image, docker, private_engine, registry
 from tests.helpers.engines import Bench, until
+from tests.helpers.processes import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("engines")]
 

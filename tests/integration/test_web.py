@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,16 +10,10 @@ import psutil
 import pytest
 from aiohttp import web
 
+from tests.helpers.processes import free_port
 from tui.options import Options
 from tui.settings import Settings
 from tui.web import ShoalServer, command_of
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

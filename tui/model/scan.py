@@ -48,14 +48,6 @@ def scan(selection: Selection, columns: Columns) -> bytes:
     return _both(masks, len(columns.states))
 
 
-def is_answerable(selection: Selection, columns: Columns) -> bool:
-    """Whether the columns hold all that the selection needs."""
-    return selection.is_packed or all(fact in columns.known for fact in selection.needs - PACKED_FACTS)
-
-
-PACKED_FACTS = frozenset({Fact.INDEX, Fact.STATE, Fact.NODE, Fact.ATTEMPT})
-
-
 def mask_of(indices: Iterable[int], count: int) -> bytes:
     """The mask that selects these partitions; those outside of the job are left out."""
     mask = bytearray(count)
