@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
@@ -53,9 +52,9 @@ def measure(count: int, passes: int) -> dict[str, float]:
         for _ in range(passes):
             runs["raw aiodocker"].append(raw(count))
             runs["docker run, xargs -P4"].append(by_hand(count))
-            before, began = busy(), time.perf_counter()
-            ours.run([ours.job(count, task)])
-            runs["Shoal, docker"].append(Run(wall=time.perf_counter() - began, cpu=busy() - before))
+            before = busy()
+            run = ours.run([ours.job(count, task)])
+            runs["Shoal, docker"].append(Run(wall=run.wall, cpu=busy() - before))
     rows = [Row(name=name, count=count, runs=tuple(these)) for name, these in runs.items()]
     for row in rows:
         tell(str(row))
