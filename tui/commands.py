@@ -1,15 +1,19 @@
 """The command bar and the palette: going somewhere by name."""
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual.app import SystemCommand
+from textual.app import SuspendNotSupported, SystemCommand
 from textual.screen import Screen
 
 from tui.bindings import BY_ID, shown
 from tui.model.text import clean, clip
 from tui.places import PLACES, Focus, is_open_to
+from tui.recording import load, recordings
 from tui.styles.themes import NAMES
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ def run(app: "ShoalApp", text: str, focus: Focus) -> None:
             message = f"theme: found {rest!r}, allowed: {', '.join(NAMES)}"
             raise ValueError(message)
         app.theme = rest
+    elif word == "replay":
+        _replay(app, rest)
     elif word in ("q", "quit"):
         app.go_back()
     elif word in ("help", "h"):
@@ -66,6 +72,26 @@ def _open(app: "ShoalApp", word: str, rest: str, focus: Focus) -> None:
     app.open(place.id, here)
 
 
+def _replay(app: "ShoalApp", name: str) -> None:
+    """A replay in this terminal, until it is left; then all is as before."""
+    if not name:
+        message = "replay: which recording? shoal tui --record FILE makes one"
+        raise ValueError(message)
+    path = Path(name).expanduser()
+    load(path)
+    looks = [*(["--ascii"] if app.options.is_ascii else []), *([] if app.options.mouse else ["--no-mouse"])]
+    words = [sys.executable, "-m", "tui", "tui", "--replay", str(path), "--theme", app.theme, *looks]
+
+    def play() -> None:
+        try:
+            with app.suspend():
+                subprocess.run(words, check=False)
+        except SuspendNotSupported:
+            app.tell(f"there is no terminal to hand over here: shoal tui --replay {path}", severity="warning")
+
+    app.call_after_refresh(play)
+
+
 def _job(app: "ShoalApp", name: str) -> Focus:
     if not name:
         message = "job: which one? give a name or an id"
@@ -82,13 +108,22 @@ def _job(app: "ShoalApp", name: str) -> Focus:
 
 def names() -> list[str]:
     """What the command bar knows."""
-    return ["job", "jobs", "theme", "help", "quit", *(name for place in PLACES.values() for name in place.commands[:1])]
+    return [
+        "job",
+        "jobs",
+        "theme",
+        "replay",
+        "help",
+        "quit",
+        *(name for place in PLACES.values() for name in place.commands[:1]),
+    ]
 
 
 def suggestions(app: "ShoalApp") -> list[str]:
     """Whole lines that may be meant."""
     jobs = [f"job {clean(line.name)}" for line in app.overview.lines.values()]
-    return [*names(), *(f"theme {name}" for name in NAMES), *jobs]
+    replays = [f"replay {name}" for name in recordings(Path.cwd())]
+    return [*names(), *(f"theme {name}" for name in NAMES), *replays, *jobs]
 
 
 def palette(app: "ShoalApp", screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -10,7 +10,7 @@ import click
 
 from tui.cli.diagnostics import CommandError, UsageError, report
 from tui.options import RATE, Options
-from tui.profiles import Profile, read, settings_of
+from tui.profiles import Profile, read
 from tui.settings import Settings, SettingsError, load
 
 THEMES = ("dark", "light", "high-contrast", "monochrome")
@@ -27,6 +27,7 @@ def is_terminal(environ: Mapping[str, str]) -> bool:
 @click.command(help="Open the terminal UI; with JOB at once on that job.")
 @click.option("--api-host", default="", help="The orchestrator's host or URL.")
 @click.option("--api-port", default="", help="Its port.")
+@click.option("--ca-file", default="", help="PEM: whose certificates to trust.")
 @click.option("--profile", default="", help="A name in ~/.shoal/profiles.yaml.")
 @click.option("--read-only", is_flag=True, help="Nothing can be changed from here.")
 @click.option("--theme", type=click.Choice(THEMES), default="dark", show_default=True)
@@ -37,7 +38,9 @@ def is_terminal(environ: Mapping[str, str]) -> bool:
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
 @click.option("--bell", is_flag=True, help="Ring the terminal's bell, and change its title, when a job fails.")
 @click.option("--keymap", type=click.Path(path_type=Path), help="A YAML file of binding ids and keys.")
-@click.option("--record", type=click.Path(path_type=Path), help="Record JOB into a file, to be replayed.")
+@click.option(
+    "--record", type=click.Path(path_type=Path), help="Record JOB, or else the first job opened, into a file."
+)
 @click.option("--replay", type=click.Path(path_type=Path), help="Show a recording instead of an orchestrator.")
 @click.option("--web", is_flag=True, help="Serve it on the loopback for a browser (needs shoal[web]).")
 @click.option("--web-port", type=click.IntRange(1, 65_535), default=8000, show_default=True, help="The port for that.")
@@ -93,15 +96,17 @@ def _serve(chosen: Options, *, port: int, may_write: bool) -> int:
 def _read(flags: dict[str, Any], environ: Mapping[str, str]) -> Options:
     """The options of the flags."""
     try:
-        settings = load(environ, host=flags["api_host"], port=flags["api_port"])
+        settings = load(
+            environ,
+            host=flags["api_host"],
+            port=flags["api_port"],
+            ca_file=flags["ca_file"],
+            profile=flags["profile"],
+        )
     except SettingsError as error:
         raise UsageError(str(error)) from error
-    profile = _profile(flags["profile"], settings)
-    if profile is not None:
-        settings = settings_of(profile, settings)
-    if flags["record"] and not flags["job"]:
-        message = "--record needs a job: shoal tui JOB --record FILE"
-        raise UsageError(message)
+    profile = _profile(settings)
+    _check_recording(flags["record"], flags["replay"])
     return Options(
         settings=settings,
         source=f"profile {profile.name}" if profile else _source(flags, environ),
@@ -121,17 +126,21 @@ def _read(flags: dict[str, Any], environ: Mapping[str, str]) -> Options:
     )
 
 
-def _profile(name: str, settings: Settings) -> Profile | None:
-    """The profile of that name; None = none was asked for."""
-    if not name:
+def _profile(settings: Settings) -> Profile | None:
+    """The profile that the settings are of; None = of none."""
+    if not settings.profile:
         return None
-    known, problems = read(settings.home)
-    found = next((one for one in known if one.name == name), None)
-    if found is None:
-        names = ", ".join(one.name for one in known) or "none yet"
-        message = f"--profile: found {name!r}, allowed: {names}"
-        raise UsageError(message, hint="; ".join(problems))
-    return found
+    return next((one for one in read(settings.home)[0] if one.name == settings.profile), None)
+
+
+def _check_recording(record: Path | None, replay: Path | None) -> None:
+    """Refuse what could only fail later."""
+    if record and replay:
+        message = "--record and --replay together: use one of them"
+        raise UsageError(message)
+    if record and os.path.lexists(record.expanduser()):
+        message = f"--record: {record} is there already: name a new file"
+        raise UsageError(message)
 
 
 def needs_ascii(environ: Mapping[str, str]) -> bool:

@@ -1,11 +1,21 @@
 """Which app the flags of `shoal tui` ask for: the ordinary one, one that records meanwhile, or a replay."""
 
-from orchestrator.client import ClientError
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from textual.screen import Screen
+
+from orchestrator.client import ClientError, OrchestratorClient
 from tui import app
 from tui.cli.diagnostics import CommandError, ExitCode
+from tui.model.text import clip
 from tui.options import Options
 from tui.recording import Recorder, RecordingError
 from tui.replay import open_recording
+from tui.screens.job import JobPage
+
+T = TypeVar("T")
 
 
 def run(options: Options) -> int:
@@ -21,19 +31,33 @@ def run(options: Options) -> int:
 
 
 class RecordingApp(app.ShoalApp, inherit_bindings=False):
-    """Writes down what it hears of its job."""
+    """Writes down what it hears of the job that is opened first. Line 1 says so."""
 
     BINDINGS = app.ShoalApp.BINDINGS
 
-    async def on_mount(self) -> None:
-        """Begin to record."""
-        self.run_worker(self._record(), group="record", exclusive=True, exit_on_error=False)
+    def __init__(self, options: Options, *, client: OrchestratorClient | None = None) -> None:
+        super().__init__(options, client=client)
+        self.profile = options.profile
+        self.is_begun = False
+        self._say("records the job opened first")
 
-    async def _record(self) -> None:
+    def _say(self, what: str) -> None:
+        self.options = msgspec.structs.replace(self.options, profile=f"{self.profile} ({what})")
+
+    def cover(self, screen: Screen[T], then: Callable[[T | None], None] | None = None) -> None:
+        """The first page of a job begins the recording."""
+        super().cover(screen, then)
+        if isinstance(screen, JobPage) and not self.is_begun:
+            self.is_begun = True
+            self._say(f"REC {clip(screen.at.job_name or screen.at.job_id, 20)}")
+            self.run_worker(self._record(screen.at.job_id), group="record", exclusive=True, exit_on_error=False)
+
+    async def _record(self, job: str) -> None:
         assert self.options.record is not None
         try:
-            await Recorder(self.client, self.options.job, self.options.record).run()
-        except* OSError as group:
-            self.tell(f"recording: {group.exceptions[0]}", severity="error", seconds=15)
-        except* ClientError as group:
-            self.tell(f"recording: {group.exceptions[0]}", severity="error", seconds=15)
+            await Recorder(self.client, job, self.options.record).run()
+        except* (OSError, ClientError) as group:
+            self._say("not recording")
+            error = group.exceptions[0]
+            told = f"{self.options.record}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+            self.tell(f"recording: {told}", severity="error", seconds=15)

@@ -32,7 +32,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     keymap: Path | None = None
     """A YAML file of binding ids and keys; None = `~/.shoal/keymap.yaml` if it is there."""
     record: Path | None = None
-    """Where `job` is recorded meanwhile."""
+    """Where `job`, or else the first one that is opened, is recorded meanwhile."""
     replay: Path | None = None
     """A recording to show instead of an orchestrator."""
     is_read_only_asked: bool = False

@@ -24,6 +24,8 @@ from tui.feed import Delta, JobView, Offline, Online, Snapshot, follow, pack
 
 VERSION = 1
 KIND = "shoal recording"
+LOOKED_AT = 300
+"""Files of a directory that are looked at for recordings."""
 PERIOD = 5.0
 """Seconds between two looks at failure groups and nodes."""
 
@@ -84,6 +86,24 @@ def load(path: Path) -> tuple[Header, list[Entry]]:
         message = f"{path}: nothing was recorded yet"
         raise RecordingError(message)
     return header, entries
+
+
+def recordings(place: Path) -> list[str]:
+    """Names of the recordings in a directory, the newest first."""
+    found: list[tuple[float, str]] = []
+    try:
+        for path in sorted(place.iterdir())[:LOOKED_AT]:
+            with contextlib.suppress(OSError):
+                if path.is_file() and _begins_as_one(path):
+                    found.append((-path.stat().st_mtime, path.name))
+    except OSError:
+        return []
+    return [name for _, name in sorted(found)]
+
+
+def _begins_as_one(path: Path) -> bool:
+    with path.open("rb") as file:
+        return KIND.encode() in file.read(200)
 
 
 class Recorder:

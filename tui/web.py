@@ -78,6 +78,7 @@ def command_of(options: Options, *, may_write: bool) -> str:
     """The command of one visitor's process. The token of the API goes by the environment, never on a command line."""
     words: Sequence[str] = (
         *(sys.executable, "-m", "tui", "tui", "--api-host", options.settings.url, "--theme", options.theme),
+        *(("--ca-file", str(options.settings.ca_file)) if options.settings.ca_file else ()),
         *(() if may_write else ("--read-only",)),
         *((options.job,) if options.job else ()),
     )

@@ -11,11 +11,15 @@ import pytest
 
 from orchestrator.client import OrchestratorClient
 from orchestrator.contract.execution import Cause
+from tests.helpers.fake_api import ordinary
 from tests.helpers.server import Agent, Api, orchestrator
-from tests.helpers.terminal import screen, shows, wait_for
+from tests.helpers.terminal import app_for, quiet, screen, shows, wait_for
+from tui.app import ShoalApp
+from tui.opening import RecordingApp
 from tui.options import Options
 from tui.recording import Header, Recorder, RecordingError, load
 from tui.replay import ReplayApp, open_recording
+from tui.screens.job import JobPage
 from tui.settings import Settings
 
 
@@ -113,3 +117,72 @@ def test_a_recording_that_was_cut_off_is_good_up_to_there(recording: Path) -> No
     whole = len(load(recording)[1])
     recording.write_bytes(content[: -len(content.rstrip(b"\n").rsplit(b"\n", 1)[1]) // 2 - 1])
     assert 0 < len(load(recording)[1]) < whole
+
+
+async def test_replay_in_the_command_bar_plays_in_this_terminal_and_comes_back(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played: list[list[str]] = []
+    monkeypatch.setattr("tui.commands.subprocess.run", lambda words, **_: played.append(words))
+    monkeypatch.setattr(ShoalApp, "suspend", lambda _: contextlib.nullcontext())
+    monkeypatch.chdir(recording.parent)
+    app = app_for(quiet(ordinary()))
+    async with app.run_test(size=(140, 30)) as pilot:
+        await shows(pilot, "1 of 1 jobs")
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: isinstance(app.screen, JobPage), "the job is open")
+        await pilot.press("colon", *"rep", "right", "enter")
+        await shows(pilot, "replay: which recording")
+        await pilot.press("escape", "colon", *"replay e", "right", "enter")
+        await wait_for(pilot, lambda: played, "it is played")
+        assert played[0][1:6] == ["-m", "tui", "tui", "--replay", "etl.rec"], "completed from its first letter"
+        assert isinstance(app.screen, JobPage)
+
+
+async def test_replay_in_the_command_bar_says_what_is_wrong_with_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    header = msgspec.json.encode(Header(kind="shoal recording", version=9))
+    (tmp_path / "new").write_bytes(header + b"\n")
+    (tmp_path / "other").write_bytes(b"hello")
+    (tmp_path / "cut").write_bytes(header[:20])
+    app = app_for(quiet(ordinary()))
+    async with app.run_test(size=(140, 30)) as pilot:
+        await shows(pilot, "1 of 1 jobs")
+        for name, reason in (
+            ("none", "none: no such file"),
+            ("new", "found version 9 of"),
+            ("other", "other is no recording"),
+            ("cut", "cut is no recording"),
+        ):
+            await pilot.press("colon", *f"replay {name}", "enter")
+            await shows(pilot, reason)
+            await pilot.press("escape")
+
+
+async def test_where_there_is_no_terminal_to_hand_over_the_command_is_told(recording: Path) -> None:
+    app = app_for(quiet(ordinary()))
+    async with app.run_test(size=(140, 30), notifications=True) as pilot:
+        await shows(pilot, "1 of 1 jobs")
+        app.run_command(f"replay {recording}")
+        await shows(pilot, "shoal tui --replay")
+
+
+async def test_without_a_job_the_first_one_that_is_opened_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "first.rec"
+    app = app_for(quiet(ordinary()), kind=RecordingApp, record=path)
+    async with app.run_test(size=(140, 30)) as pilot:
+        await shows(pilot, "records the job opened first")
+        await shows(pilot, "1 of 1 jobs")
+        await pilot.press("enter")
+        await shows(pilot, "(REC ")
+        await wait_for(pilot, lambda: path.exists() and len(path.read_bytes().splitlines()) > 2, "it is recorded")
+    assert any(entry.grid for entry in load(path)[1])
+
+
+async def test_a_recording_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    app = app_for(quiet(ordinary()), kind=RecordingApp, record=tmp_path / "none" / "x.rec", job="fish")
+    async with app.run_test(size=(140, 30), notifications=True) as pilot:
+        await shows(pilot, "not recording")
+        await shows(pilot, "No such file")

@@ -1,13 +1,15 @@
-"""What differs between two attempts: their facts, and their logs once numbers, ids and times are taken out."""
+"""What differs between two attempts: their facts, inputs, variables, and their logs once numbers, ids and times are taken out."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 
 import msgspec
 
-from orchestrator.contract.partitions import Attempt
-from tui.model.moments import clock, seconds_of, short_duration
+from orchestrator.contract.job import Job
+from orchestrator.contract.partitions import Attempt, AttemptInputs, Override
+from tui.model.moments import bytes_text, clock, counted, seconds_of, short_duration
+from tui.model.text import clean
 
 MOST = 20_000
 """Lines of a log that are compared: of a longer one the last."""
@@ -86,11 +88,54 @@ def facts(attempt: Attempt, index: int) -> dict[str, str]:
     }
 
 
-def fact_changes(left: dict[str, str], right: dict[str, str]) -> list[tuple[str, Change]]:
-    """A change a fact, with its name."""
+def asked(job: Job, attempt: Attempt) -> dict[str, str]:
+    """What an attempt was given: as the job says it, or as its retry asked."""
+    task, override = job.task, attempt.override or Override()
+    resources = task.resources.changed_by(override.resources) if override.resources else task.resources
+    seconds = override.timeout or task.timeouts.execution_timeout
+    return {
+        "cpu": resources.cpu,
+        "memory": resources.memory,
+        "disk": resources.disk,
+        "gpu": resources.gpu,
+        "timeout": short_duration(seconds) if seconds else "",
+        "avoided": ", ".join(override.avoid_nodes),
+    }
+
+
+def fact_changes(left: Mapping[str, str], right: Mapping[str, str]) -> list[tuple[str, Change]]:
+    """A change a fact, with its name; what neither has is left out."""
     names: Iterable[str] = dict.fromkeys([*left, *right])
     pairs = [(name, left.get(name, ""), right.get(name, "")) for name in names]
-    return [(name, Change("=" if one == two else "~", one, two)) for name, one, two in pairs]
+    return [(name, Change("=" if one == two else "~", one, two)) for name, one, two in pairs if one or two]
+
+
+def inputs_text(inputs: AttemptInputs | None) -> str:
+    """How many files an attempt had, and of what size."""
+    if inputs is None or not inputs.is_known:
+        return "not reported"
+    number = len(inputs.items) + inputs.rest
+    size = sum(one.size for one in inputs.items) + inputs.rest_size
+    return f"{counted(number, 'file')}{' and more' if inputs.is_more else ''}, {bytes_text(size)}"
+
+
+def input_sizes(inputs: AttemptInputs | None) -> dict[str, str]:
+    """The files by name, each with its size."""
+    return {clean(one.name): f"  {bytes_text(one.size)} ({one.size:,} bytes)" for one in inputs.items} if inputs else {}
+
+
+def variables(job: Job | None) -> dict[str, str]:
+    """The variables that a job sets, as it says them: what `env:NAME` stands for is known to the node alone."""
+    return {clean(name): f"={clean(value)}" for name, value in job.task.env.items()} if job else {}
+
+
+def named_changes(left: Mapping[str, str], right: Mapping[str, str]) -> list[Change]:
+    """Two sets of named things, by name; long stretches that are equal are left out."""
+    changes = []
+    for name in sorted({*left, *right}):
+        one, two = (f"{name}{side[name]}" if name in side else "" for side in (left, right))
+        changes.append(Change("=" if one == two else "~" if one and two else "-" if one else "+", one, two))
+    return _short(changes)
 
 
 def nearest_completed(states: bytes | bytearray, index: int, completed: int) -> int | None:

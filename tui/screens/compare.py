@@ -2,16 +2,29 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from orchestrator.client import ClientError, OrchestratorClient
-from orchestrator.contract.partitions import Attempt, PartitionState
+from orchestrator.contract.job import Job
+from orchestrator.contract.partitions import Attempt, AttemptInputs, PartitionState
 from tui.bindings import bindings
 from tui.model.ansi import shown
-from tui.model.diff import Change, compare, fact_changes, facts, nearest_completed
+from tui.model.diff import (
+    Change,
+    asked,
+    compare,
+    fact_changes,
+    facts,
+    input_sizes,
+    inputs_text,
+    named_changes,
+    nearest_completed,
+    variables,
+)
 from tui.model.moments import counted
 from tui.places import Focus
 from tui.screens.page import Page
@@ -39,6 +52,15 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     focus: Focus
     attempt: Attempt
     lines: list[str]
+    job: Job | None
+    inputs: AttemptInputs | None
+    """None = the orchestrator does not tell, as with the job."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is told of it before anything else."""
+        given = asked(self.job, self.attempt) if self.job else {}
+        return facts(self.attempt, self.focus.partition) | given | {"inputs": inputs_text(self.inputs)}
 
     @property
     def name(self) -> str:
@@ -116,8 +138,14 @@ class ComparePage(Page, inherit_bindings=False):
         assert self.b is not None
         a, b = self.a, self.b
         changes = await asyncio.to_thread(compare, a.lines, b.lines)
-        known = fact_changes(facts(a.attempt, a.focus.partition), facts(b.attempt, b.focus.partition))
-        self.entries = [*known, ("", Change(".", "logs", "")), *(("", change) for change in changes)]
+        self.entries = fact_changes(a.facts, b.facts)
+        for title, found in (
+            ("inputs", named_changes(input_sizes(a.inputs), input_sizes(b.inputs))),
+            ("environment", named_changes(variables(a.job), variables(b.job))),
+            ("logs", changes),
+        ):
+            if found or title == "logs":
+                self.entries += [("", Change(".", title, "")), *(("", change) for change in found)]
         if not a.lines and not b.lines:
             self.entries.append(("", Change(".", "both logs are empty", "")))
         self.message = ""
@@ -173,7 +201,7 @@ class ComparePage(Page, inherit_bindings=False):
     # Keys
 
     def action_difference(self, step: int) -> None:
-        """The next line that differs, of the logs first."""
+        """The next difference: of the facts, the inputs, the environment, the logs."""
         table = self.query_one(Table)
         places = [at for at, (_, change, side) in enumerate(self.shown) if change.kind in "-+~" and side != "+"]
         if not places:
@@ -248,8 +276,15 @@ async def read_side(client: OrchestratorClient, focus: Focus) -> Side:
             message = f"partition {focus.partition} has no attempt yet"
             raise ClientError(message, code="NotFound", status=404)
         attempt = detail.attempts[-1]
+    job: Job | None = None
+    inputs: AttemptInputs | None = None
+    with suppress(ClientError):
+        job = (await client.job(focus.job_id)).job
+        told = (await client.inputs(focus.job_id, focus.partition)).items
+        inputs = next((one for one in told if one.attempt == attempt.attempt), None)
     lines: list[str] = []
     for stream in ("out", "err"):
         found = await client.log_range(focus.job_id, focus.partition, attempt.attempt, stream, offset=-MOST, limit=MOST)
         lines += ["".join(text for text, _ in shown(line)) for line in found.content.splitlines()]
-    return Side(focus=msgspec.structs.replace(focus, attempt=attempt.attempt), attempt=attempt, lines=lines)
+    here = msgspec.structs.replace(focus, attempt=attempt.attempt)
+    return Side(focus=here, attempt=attempt, lines=lines, job=job, inputs=inputs)
