@@ -108,7 +108,7 @@ class FakeOrchestrator:
         ends = self.ends.get(ExecutionId(execution_id))
         return ends[-1] if ends else None
 
-    async def until(self, holds: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until something holds; fails with all reports after `seconds`."""
         try:
             async with asyncio.timeout(seconds):

@@ -41,7 +41,7 @@ async def orchestrator(
     config = Config(data_dir=directory, lease=lease, fence=fence, manual_approval=manual_approval)
     serving = asyncio.ensure_future(run(config, store or MemoryStore(), listener, ending))
     try:
-        async with httpx.AsyncClient() as client, asyncio.timeout(10):
+        async with httpx.AsyncClient() as client, asyncio.timeout(60):
             while True:
                 with contextlib.suppress(httpx.TransportError):
                     if (await client.get(f"{url}/readyz")).status_code == 200:
@@ -60,7 +60,7 @@ class Api:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = httpx.AsyncClient(base_url=url, timeout=20)
+        self.http = httpx.AsyncClient(base_url=url, timeout=60)
 
     async def ask(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
         """One request; a body that is not bytes is sent as JSON."""
@@ -87,7 +87,7 @@ class Api:
         job_id: str = (await self.put(JOBS, {"Job": plain_job(name, count=count, **fields)}))["JobID"]
         return job_id
 
-    async def until(self, path: str, holds: Callable[[Any], object], seconds: float = 10.0) -> Any:
+    async def until(self, path: str, holds: Callable[[Any], object], seconds: float = 60.0) -> Any:
         """Ask until the answer is as wanted; gives it."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:

@@ -43,7 +43,7 @@ async def test_a_sync_is_held_until_there_is_something_new(api: Api) -> None:
     await asyncio.sleep(0.2)
     assert not held.done()
     job_id = await api.submit(count=2)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(8):
         answer = await held
     assert [(one.index, one.attempt, one.job_id) for one in answer.assignments] == [(0, 1, job_id), (1, 1, job_id)]
     assert [job.id for job in answer.jobs] == [job_id]
@@ -65,7 +65,7 @@ async def test_a_newer_sync_answers_the_held_one_at_once(api: Api) -> None:
     older = asyncio.ensure_future(agent.sync(wait=10))
     await asyncio.sleep(0.1)
     newer = asyncio.ensure_future(agent.sync(wait=10))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(8):
         answer = await older
     assert answer.seq == 2
     assert not newer.done()
@@ -79,7 +79,7 @@ async def test_held_syncs_are_answered_when_the_orchestrator_ends(tmp_path: Path
         await agent.sync()
         held = asyncio.ensure_future(agent.sync_raw(wait=10))
         await asyncio.sleep(0.1)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(8):
         assert (await held).status_code == 200
     await api.http.aclose()
 

@@ -136,7 +136,7 @@ async def test_following_asks_the_node_and_ends_with_the_execution(api: Api) -> 
     execution = agent.at(0)
     held = asyncio.ensure_future(agent.sync(wait=10))
     async with socket_of(api, "follow=true") as socket:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(8):
             (one,) = (await held).assignments
         assert one.is_followed
         await agent.put_log(execution, "out", 0, b"first\nsec")
@@ -157,10 +157,10 @@ async def test_a_follower_who_leaves_is_forgotten(api: Api) -> None:
     agent.run(0)
     await agent.sync()
     async with socket_of(api, "partitions=all&follow=true"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (await agent.sync(wait=1)).assignments[0].is_followed:
                 pass
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await agent.sync(wait=1)).assignments[0].is_followed:
             pass
 

@@ -152,7 +152,7 @@ async def test_events_are_waited_for(api: Api) -> None:
     waiting = asyncio.ensure_future(api.get(EVENTS, after=cursor, wait="20"))
     await asyncio.sleep(0.05)
     await api.submit("two", count=1)
-    found = await asyncio.wait_for(waiting, 5)
+    found = await asyncio.wait_for(waiting, 15)
     assert found["Items"][0]["JobName"] == "two"
     for wrong in ("x", "1.2", f"{2**63}.1.j", "1.x.j"):
         answer = await api.ask("GET", EVENTS, params={"after": wrong})

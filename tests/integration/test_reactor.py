@@ -184,7 +184,7 @@ async def test_a_commit_that_fails_ends_the_run_and_everybody_is_told() -> None:
     waiting = asyncio.ensure_future(submit(reactor, a_job("b")))
     await asyncio.sleep(0)
     gate.is_open.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for broken in (run, carried, waiting, asyncio.ensure_future(submit(reactor, a_job("c")))):
             with pytest.raises(StoreError, match="/data/store: disk full"):
                 await broken
@@ -204,7 +204,7 @@ async def test_a_run_that_is_cancelled_leaves_nobody_waiting() -> None:
     waiting = asyncio.ensure_future(submit(reactor, a_job("b")))
     await asyncio.sleep(0)
     run.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await asyncio.gather(run, carried, waiting, return_exceptions=True)
     assert (carried.cancelled(), waiting.cancelled()) == (True, True)
 
