@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -32,8 +33,8 @@ FIRST_LOOK, SAMPLE = 0.1, 1.0
 """Seconds until an execution's memory is limited (a cgroup costs more than a short program), and between looks at it
 where the kernel does not keep the limit.
 """
-SWEEP = 1.0
-"""Seconds until what ended bare programs left is looked for."""
+SWEEP, SWEEPS_SHARE = 0.25, 0.05
+"""Seconds until what ended bare programs left is looked for, at least, and the share of the time that this may take."""
 KILLED, NOT_STARTED = 137, 1
 """Exit codes: of a program that was killed; of a bubblewrap that wrote none down, because it could not start the program."""
 OURS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
@@ -232,15 +233,18 @@ class ProcessEngine:
         return descriptor
 
     def _sweep_later(self, execution: ExecutionId) -> None:
-        """End what a bare program left in sessions of their own: a look at all processes of the machine, so one a second."""
+        """End what a bare program left in sessions of their own, by a look at all processes of the machine for many at once."""
         self._left.add(execution)
         if self._sweeper is None:
             self._sweeper = asyncio.create_task(self._sweep_while_any())
 
     async def _sweep_while_any(self) -> None:
+        pause = SWEEP
         while self._left:
-            await asyncio.sleep(SWEEP)
+            await asyncio.sleep(pause)
+            began = time.monotonic()
             await self._sweep()
+            pause = max(SWEEP, (time.monotonic() - began) / SWEEPS_SHARE)
         self._sweeper = None
 
     async def _sweep(self) -> None:
