@@ -33,12 +33,10 @@ from orchestrator.contract.overview import ClusterEvent, ClusterEvents, JobChang
 from orchestrator.contract.partitions import (
     NO_NODE,
     Attempt,
-    AttemptInputs,
     FailureGroup,
     Failures,
     Frame,
     Grid,
-    InputFile,
     PartitionDetail,
     PartitionInputs,
     PartitionState,
@@ -167,14 +165,6 @@ def attempt(number: int, state: str, *, cause: str = "", exit_code: int | None =
 def detail(index: int, *attempts: Attempt) -> PartitionDetail:
     """A partition with its attempts."""
     return PartitionDetail(job_id=JOB_ID, job_version=1, partition=row(index, "running"), attempts=attempts)
-
-
-def had_inputs(name: str, number: int = 1) -> AttemptInputs:
-    """What an attempt of `attempt` had: a file of that name, and three more."""
-    files = (InputFile(name=f"/in/{name}", size=412_000_000),)
-    return AttemptInputs(
-        attempt=number, execution_id=execution_id(0, number), is_known=True, items=files, rest=3, rest_size=99
-    )
 
 
 def node_of(name: str = "n1") -> NodeState:
@@ -363,7 +353,7 @@ def ordinary() -> FakeApi:
     api.on("GET", f"{one}/failures", Failures(next_token="", items=(group,)))
     api.on("GET", f"{one}/explain", {"NextToken": "", "Items": []})
     api.on("GET", f"{one}/partitions/3", detail(3, attempt(1, "failed", cause="exit", exit_code=7, message="boom")))
-    api.on("GET", f"{one}/partitions/\\d+/inputs", PartitionInputs(next_token="", items=(had_inputs(EVIL),)))
+    api.on("GET", f"{one}/partitions/\\d+/inputs", PartitionInputs(next_token="", items=()))
 
     def partitions(request: httpx.Request) -> Answer:
         if "select" not in request.url.params:

@@ -1,5 +1,8 @@
 """Hostile names, errors, labels and events on errors, nodes, events, compose, compare and profiles: nothing is obeyed."""
 
+import base64
+import functools
+
 import msgspec
 import pytest
 
@@ -9,10 +12,29 @@ from orchestrator.contract.history import Level
 from orchestrator.contract.ids import NodeId
 from orchestrator.contract.job import JobStateType
 from orchestrator.contract.overview import ClusterEvent, ClusterEvents
-from orchestrator.contract.partitions import FailureGroup, Failures
-from tests.helpers.fake_api import JOBS, FakeApi, attempt, detail, job_of, node_of, ordinary, row
+from orchestrator.contract.partitions import (
+    ActionResult,
+    FailureGroup,
+    Failures,
+    LogMatch,
+    LogMatches,
+    PartitionInputs,
+)
+from tests.helpers.fake_api import (
+    JOBS,
+    FakeApi,
+    attempt,
+    detail,
+    execution_id,
+    job_of,
+    node_of,
+    ordinary,
+    row,
+)
+from tests.helpers.fake_reading import had_inputs, lines_of_all
 from tests.helpers.terminal import app_for, quiet, shows
 from tests.pilot.test_hostile_text import NAME, check
+from tui.screens import logs_all
 
 SCREENS = {
     "errors": ("E",),
@@ -29,6 +51,14 @@ SCREENS = {
     "templates": ("C", "f3"),
     "compare": ("enter", "enter", "d"),
     "profiles": ("g", "p"),
+    "stop": ("enter", "x"),
+    "marked": ("enter", "l", "m"),
+    "line": ("enter", "l", "enter"),
+    "inputs": ("enter", "enter"),
+    "logs": ("enter", "L"),
+    "find": ("enter", "colon", *"find", "space", "x", "enter"),
+    "filtered": ("slash", *"x [/y]", "enter"),
+    "group": ("E", "enter", "5"),
 }
 
 
@@ -58,14 +88,30 @@ def hostile() -> FakeApi:
     api.on("GET", "/api/v1/orchestrator/nodes", NodeList(next_token="", nodes=(node,)))
     api.on("GET", "/api/v1/orchestrator/nodes/.+", {"Node": msgspec.to_builtins(node)})
     api.on("GET", "/api/v1/orchestrator/events", ClusterEvents(cursor="1", items=(event,)))
+    had = PartitionInputs(next_token="", items=(had_inputs(NAME),))
+    api.on("GET", f"{JOBS}/[^/]+/partitions/\\d+/inputs", had)
+    taken = ActionResult(count=1, by_state={NAME: 1}, cursor="c0")
+    api.on("PUT", f"{JOBS}/[^/]+/partitions/stop", taken)
+    line = LogMatch(
+        partition=3, attempt=1, execution_id=execution_id(3), stream="stdout", line=1, offset=0, text=f"at {NAME}"
+    )
+    api.on("GET", f"{JOBS}/[^/]+/logs/search", LogMatches(items=(line,), searched=1, selected=5, cut=NAME))
+    content = f"{NAME}\nerror {NAME}\n".encode()
+    log = {"Data": base64.b64encode(content).decode(), "Offset": 0, "NextOffset": len(content), "Size": len(content)}
+    api.on("GET", ".*/log", log | {"End": True, "Stamps": []})
     return api
 
 
 @pytest.mark.parametrize("keys", SCREENS.values(), ids=SCREENS)
 @pytest.mark.parametrize("is_ascii", [False, True])
 async def test_hostile_text_is_only_text(
-    keys: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory, *, is_ascii: bool
+    keys: tuple[str, ...],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_ascii: bool,
 ) -> None:
+    monkeypatch.setattr(logs_all, "logs", functools.partial(lines_of_all, text=NAME))
     home = tmp_path_factory.mktemp("home")
     (home / "profiles.yaml").write_text("'x [/y] [@click=app.quit]z': {url: 'http://127.0.0.1:9'}\n")
     app = app_for(hostile(), is_ascii=is_ascii, home=home)

@@ -33,7 +33,7 @@ def clip(text: str, width: int) -> str:
         return text
     if width <= 1:
         return ELLIPSIS[:width]
-    return set_cell_size(text, width - 1).rstrip() + ELLIPSIS
+    return set_cell_size(text, width - 1).rstrip().removesuffix(ELLIPSIS) + ELLIPSIS
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:

@@ -174,8 +174,7 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
         if self.is_known:
             plural = "" if len(self.all) == 1 else "s"
             right.append((f"{len(self.all):,} {self.NOUN}{plural}", "muted"))
-        if self.order:
-            right.append((f"   sort: {self.order} ▾ ", "muted"))
+        right.append((f"   sort: {self.order} ▾ " if self.order else " ", "muted"))
         self.query_one("#status", Lines).show([both_ends(left, right, self.size.width)])
 
     # Keys

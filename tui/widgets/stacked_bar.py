@@ -50,19 +50,19 @@ def bar(summary: Mapping[str, int], width: int) -> list[Piece]:
 
 
 def counts(summary: Mapping[str, int], width: int) -> list[Piece]:
-    """`56.7% █ completed 56,672 ✗ failed 226 ...`: all that fits; the words go first."""
+    """`56.7% █ completed 56,672 ✗ failed 226 ...`; where that does not fit without words, one number for a mark."""
     total = sum(number for name, number in summary.items() if name != "Unselected")
     share = 100 * summary.get("Completed", 0) / total if total else 0.0
     shown = "100%" if total and summary.get("Completed", 0) == total else f"{min(share, 99.9):.1f}%"
     present = [name for name in ORDER if summary.get(name, 0)]
-    pieces: list[Piece] = []
-    for words in (True, False):
-        pieces = [(f" {shown}", "title")]
+    pieces: list[Piece] = [(f" {shown}", "title")]
+    pieces += [(f"  {MARKS[name]} {name.lower()} {summary[name]:,}", name.lower()) for name in present]
+    if sum(len(text) for text, _ in pieces) > width:
+        numbers: dict[str, tuple[int, str]] = {}
         for name in present:
-            word = f" {name.lower()}" if words else ""
-            pieces.append((f"  {MARKS[name]}{word} {summary[name]:,}", name.lower()))
-        if sum(len(text) for text, _ in pieces) <= width:
-            break
+            number, style = numbers.get(MARKS[name], (0, name.lower()))
+            numbers[MARKS[name]] = number + summary[name], style
+        pieces = [pieces[0], *((f"  {mark} {number:,}", style) for mark, (number, style) in numbers.items())]
     return pieces
 
 

@@ -11,18 +11,32 @@ from orchestrator.contract.api import NodeList
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import JobId, NodeId
-from orchestrator.contract.node import NodeState
+from orchestrator.contract.node import NodeState, Resources, Work
 from orchestrator.contract.overview import ClusterEvent, ClusterEvents
-from orchestrator.contract.partitions import FailureGroup, Failures, Grid, Rows
+from orchestrator.contract.partitions import (
+    ActionResult,
+    Explanation,
+    Explanations,
+    FailureGroup,
+    Failures,
+    Grid,
+    LogMatch,
+    LogMatches,
+    NodeReason,
+    Rows,
+)
+from orchestrator.contract.partitions import PartitionState as S
 from orchestrator.contract.plan import Difference, Plan, PlanKind, PlannedNode
-from tests.helpers.fake_api import JOB_ID, JOBS, FakeApi, grid_of, node_of, row
+from tests.helpers.fake_api import JOB_ID, JOBS, FakeApi, execution_id, grid_of, node_of, row
+from tests.helpers.fake_reading import lines_of_all
 from tests.helpers.terminal import Frozen, app_for, shows, with_styles
 from tests.snapshot.tui.test_screens import ATTEMPTS, GOLDEN, LOOKS, SIZES, STATES, VARIANTS, cluster
+from tui.screens import logs_all
 
 KEYS: dict[str, tuple[tuple[str, ...], str]] = {
     "errors": (("E",), "3 failure groups"),
     "retry-group": (("E", "r"), "avoid"),
-    "nodes": (("g", "n"), "CPU"),
+    "nodes": (("g", "n"), "14"),
     "node": (("g", "n", "enter"), "engines"),
     "drain": (("g", "n", "D"), "moves at the deadline"),
     "events": (("g", "v"), "FOLLOW"),
@@ -31,6 +45,12 @@ KEYS: dict[str, tuple[tuple[str, ...], str]] = {
     "plan": (("c", "f4"), "UPDATES"),
     "compare": (("enter", "l", "d"), "difference"),
     "profiles": (("g", "p"), "local"),
+    "why": (("enter", "W"), "needs 16"),
+    "stop": (("enter", "x"), "The rest of the job goes on"),
+    "logs": (("enter", "L"), "every log has ended"),
+    "find": (("colon", *"find", "space", *"part-0434", "enter"), "logs searched"),
+    "templates": (("c", "f3"), "Begin with"),
+    "go": (("g",), "profiles"),
 }
 
 
@@ -57,7 +77,7 @@ def rich_cluster() -> FakeApi:
         )
         groups.append(group)
     api.on("GET", f"{JOBS}/[^/]+/failures", Failures(next_token="", items=tuple(groups)))
-    nodes = tuple(labelled(node_of(name)) for name in ("n-01", "n-02", "n-07"))
+    nodes = tuple(busy(labelled(node_of(name)), failed) for name, failed in (("n-01", 0), ("n-02", 0), ("n-07", 14)))
     api.on("GET", "/api/v1/orchestrator/nodes", NodeList(next_token="", nodes=nodes))
     api.on("GET", "/api/v1/orchestrator/nodes/.+", {"Node": msgspec.to_builtins(nodes[0])})
     rows = Rows(next_token="", items=tuple(row(index, "running") for index in (434, 437, 440)))
@@ -102,6 +122,27 @@ def rich_cluster() -> FakeApi:
         ),
     )
     api.on("PUT", JOBS, plan)
+    reasons = (
+        NodeReason(node_id=NodeId("n-01"), reason="CPU: 1.5 free, needs 2"),
+        NodeReason(node_id=NodeId("n-02"), reason="memory: 3.1 GB free, needs 16 GB"),
+        NodeReason(node_id=NodeId("n-07"), reason="is being drained"),
+    )
+    why = Explanation(reason="no node has room: needs 16 GB of memory", count=276, partitions="524-799", nodes=reasons)
+    api.on("GET", f"{JOBS}/[^/]+/explain", Explanations(next_token="", items=(why,)))
+    taken = ActionResult(count=1, by_state={"running": 1}, cursor="c0")
+    api.on("PUT", f"{JOBS}/[^/]+/partitions/stop", taken)
+    failed = ActionResult(count=212, by_state={"failed": 212}, cursor="c0")
+    api.on("PUT", f"{JOBS}/[^/]+/partitions/retry", failed)
+    line = LogMatch(
+        partition=434,
+        attempt=1,
+        execution_id=execution_id(434),
+        stream="stdout",
+        line=2,
+        offset=20,
+        text="WARN retrying the upload of part-0434",
+    )
+    api.on("GET", f"{JOBS}/[^/]+/logs/search", LogMatches(items=(line,), searched=430, selected=800, cut="time"))
     return api
 
 
@@ -111,6 +152,16 @@ def labelled(node: NodeState) -> NodeState:
     return msgspec.structs.replace(node, info=info)
 
 
+def busy(node: NodeState, failed: int) -> NodeState:
+    """The node with six executions on it, and what became of those before."""
+    compute = node.info.compute_node_info
+    left = Resources(cpu=0.5, memory=compute.max_capacity.memory // 4, disk=compute.max_capacity.disk)
+    offer = msgspec.structs.replace(compute, available_capacity=left, running_executions=6)
+    ends = [S.FAILED, S.RETRYING, S.COMPLETED] * (1 if failed else 0) + [S.COMPLETED] * 5
+    work = Work(failed=failed, partitions=bytes([S.RUNNING] * 4 + [S.PUBLISHING, S.ASSIGNED] + ends))
+    return msgspec.structs.replace(node, info=msgspec.structs.replace(node.info, compute_node_info=offer), work=work)
+
+
 @pytest.mark.parametrize(("size", "look"), VARIANTS)
 @pytest.mark.parametrize("name", KEYS)
 async def test_screen_is_as_agreed(
@@ -118,6 +169,7 @@ async def test_screen_is_as_agreed(
 ) -> None:
     for variable, value in LOOKS[look].items():
         monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(logs_all, "logs", lines_of_all)
     keys, sign = KEYS[name]
     app = app_for(rich_cluster(), kind=Frozen, is_ascii=look == "ascii", home=tmp_path)
     async with app.run_test(size=SIZES[size]) as pilot:

@@ -25,3 +25,8 @@ def test_text_fits_its_cells_exactly(width: int) -> None:
 
 def test_a_name_is_cut_in_the_middle_so_that_its_end_tells_it_apart() -> None:
     assert middle("job-of-the-long-name-2026-11-24", 16) == "job-of-…26-11-24"
+
+
+def test_what_was_cut_before_is_not_marked_as_cut_twice() -> None:
+    assert clip("a bad da… now", 9) == "a bad da…"
+    assert clip("abcdef", 4) == "abc…"

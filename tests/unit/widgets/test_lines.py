@@ -53,6 +53,8 @@ def test_counts_lose_their_words_before_their_numbers() -> None:
     narrow = text_of(counts(SUMMARY, 80))
     assert "completed" not in narrow
     assert "✗ 226" in narrow
+    alike = {"Running": 20, "Publishing": 22, "Completed": 1, "Stopped": 3}
+    assert text_of(counts(alike, 40)) == " 2.2%  █ 1  ▶ 42  □ 3"
     assert text_of(counts({"Completed": 99_999, "Failed": 1}, 80)).startswith(" 99.9%")
 
 
