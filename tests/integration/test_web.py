@@ -18,6 +18,7 @@ from tui.web import ShoalServer, command_of
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[ShoalServer]:
+    others = set(psutil.Process().children())
     options = Options(settings=Settings(url="http://127.0.0.1:9", home=tmp_path))
     made = ShoalServer(command_of(options, may_write=False), free_port())
     runner = web.AppRunner(await made._make_app())
@@ -25,8 +26,8 @@ async def server(tmp_path: Path) -> AsyncIterator[ShoalServer]:
     await web.TCPSite(runner, made.host, made.port).start()
     yield made
     await runner.cleanup()
-    async with asyncio.timeout(20):  # a UI that outlives the loop could not tell of its end
-        while psutil.Process().children():  # noqa: ASYNC110 - nobody tells when they have ended
+    async with asyncio.timeout(60):  # a UI that outlives the loop could not tell of its end
+        while set(psutil.Process().children()) - others:  # noqa: ASYNC110 - nobody tells when they have ended
             await asyncio.sleep(0.02)
 
 
