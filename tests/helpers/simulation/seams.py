@@ -11,6 +11,7 @@ from typing import Any
 
 import node.agent
 import node.capacity
+import node.cleaning
 import node.fence
 import node.runner
 import node.session
@@ -122,7 +123,7 @@ def replaced(world: Any) -> Iterator[None]:
     watchdog = Watchdog(timeline.problems)
     changes: list[tuple[Any, str, Any]] = [
         (node.agent, "boot_seconds", boot_seconds), (node.agent, "boot_id", boot_id), (node.agent, "log", watchdog),
-        (node.capacity, "own_version", lambda: "0"),
+        (node.capacity, "own_version", lambda: "0"), (node.cleaning, "log", watchdog),
         (node.fence, "boot_seconds", boot_seconds), (node.fence, "log", watchdog),
         (node.runner, "boot_seconds", boot_seconds), (node.runner, "boot_id", boot_id), (node.runner, "log", watchdog),
         (node.runner, "Output", NoOutput),
