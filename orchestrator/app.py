@@ -4,6 +4,7 @@ import re
 import secrets
 import string
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import structlog
@@ -15,7 +16,13 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
 from orchestrator.contract.api import MAX_BODY, ErrorEnvelope
-from orchestrator.errors import InvalidJobError, InvalidRequestError, OrchestratorError
+from orchestrator.errors import (
+    InvalidJobError,
+    InvalidRequestError,
+    JobNotFoundError,
+    NodeNotFoundError,
+    OrchestratorError,
+)
 from orchestrator.routes import (
     acting,
     admission,
@@ -102,6 +109,7 @@ HEADERS = [
     (b"x-bacalhau-arch", VERSION.goarch.encode()),
 ]
 OLDEST_CLIENT = (1, 4, 0)
+SLASHED = re.compile(rb"/api/v1/orchestrator/(?P<kind>jobs|nodes)/(?P<name>[^/?]*%2[fF][^/?]*)")
 SEMVER = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})([-+][0-9A-Za-z.+-]*)?", re.ASCII)
 NO_ROUTE = {
     "message": "The requested resource/URL was not found.",
@@ -191,7 +199,8 @@ def refuse_request(request: HttpRequest, error: Exception) -> Response[bytes]:
     assert isinstance(error, HTTPException)
     status = error.status_code
     if status == 404:
-        return no_route(request)
+        missing = no_such_name(request.scope["raw_path"])
+        return refuse(request, missing) if missing else no_route(request)
     if status >= 500:
         log.info("request_broken_off", path=request.url.path, reason=error.detail)
         status = 400
@@ -205,6 +214,15 @@ def refuse_request(request: HttpRequest, error: Exception) -> Response[bytes]:
             component="APIServer",
         )
     )
+
+
+def no_such_name(raw_path: bytes) -> OrchestratorError | None:
+    """What is not there by a name with a slash in it (%2F), as no job and no node has; None = it is the path that is not."""
+    found = SLASHED.match(raw_path)
+    if found is None:
+        return None
+    name = unquote(found["name"].decode(errors="replace"))
+    return JobNotFoundError(name) if found["kind"] == b"jobs" else NodeNotFoundError(name)
 
 
 def refuse_bug(request: HttpRequest, error: Exception) -> Response[bytes]:

@@ -16,7 +16,7 @@ from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp, is_executi
 from orchestrator.contract.job import Job, JobState, JobStateType, SpecConfig
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import ExecutionRecord
-from orchestrator.errors import InvalidRequestError, OrchestratorError
+from orchestrator.errors import ExecutionNotFoundError, InvalidRequestError, OrchestratorError
 from orchestrator.routes.admission import link_key
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import execution_of, history_of, next_token
@@ -97,6 +97,8 @@ async def list_history(
             limit=limit or HISTORY_PAGE,
         )
     )
+    if asked.execution_id and not lines:
+        await refuse_unknown(backend, entry, asked.execution_id)
     following = lines[-1].seq + 1 if lines else first
     token_text = next_token(limit, following) if has_more or not is_terminal else ""
     items = tuple(history_of(line) for line in lines)
@@ -110,6 +112,18 @@ async def has_ended(backend: Backend, entry: JobEntry, execution_id: str) -> boo
         if execution is not None and execution.job_id == entry.id:
             return execution.state.is_terminal or execution.desired is DesiredState.STOPPED
     return entry.record.job.state.state_type.is_terminal
+
+
+async def refuse_unknown(backend: Backend, entry: JobEntry, execution_id: str) -> None:
+    """Raises ExecutionNotFoundError where no execution of a job has this id, or one that begins so."""
+    if is_execution_id(execution_id):
+        execution = await backend.execution(ExecutionId(execution_id))
+        is_known = execution is not None and execution.job_id == entry.id
+    else:
+        begins = HistoryQuery(job_id=entry.id, execution_prefix=execution_id, limit=1)
+        is_known = bool((await backend.reactor.store.history(begins))[0])
+    if not is_known:
+        raise ExecutionNotFoundError(execution_id)
 
 
 async def first_history(backend: Backend, job: Job) -> HistoryList:

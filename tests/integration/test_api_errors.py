@@ -46,6 +46,15 @@ async def test_unknown_routes_and_methods_are_told_from_unknown_jobs(api: Api) -
     for path in ("executions", "history", "versions", "results", "partitions", "failures", "explain", "watch"):
         answer = await api.ask("GET", f"{JOBS}/none/{path}")
         assert (answer.status_code, answer.json()["Component"]) == (404, "JobStore"), path
+    slashed = {
+        f"{JOBS}/a%2Fb": "job not found: a/b",
+        f"{JOBS}/a%2fb%2Fc/history": "job not found: a/b/c",
+        "/api/v1/orchestrator/nodes/a%2Fb": "node not found: a/b",
+    }
+    for path, said in slashed.items():
+        answer = await api.ask("GET", path)
+        assert (answer.status_code, answer.json()["Message"]) == (404, said)
+        assert answer.json()["Component"] != "APIServer"
     for path in ("partitions/retry", "partitions/stop"):
         assert (await api.ask("PUT", f"{JOBS}/none/{path}", {"Select": "all"})).status_code == 404
 

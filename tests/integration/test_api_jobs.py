@@ -76,6 +76,13 @@ async def test_history_token_is_empty_only_when_the_job_has_ended_and_all_was_re
     assert last["Items"]
     assert last["NextToken"] == ""
     assert (await api.get(path, event_type="job"))["Items"][0]["Type"] == "JobLevel"
+    execution = next(line["ExecutionID"] for line in last["Items"] if "ExecutionID" in line)
+    for known in (execution, execution[:8]):
+        assert (await api.get(path, execution_id=known))["Items"]
+        assert (await api.get(path, execution_id=known, event_type="job"))["Items"] == []
+    for unknown in ("e-nope", "e-00000000-0000-4000-8000-000000000000"):
+        refused = await api.ask("GET", f"{path}?execution_id={unknown}")
+        assert (refused.status_code, refused.json()["Message"]) == (404, f"execution not found: {unknown}")
     numbers: list[int] = []
     token = ""
     while True:
