@@ -86,7 +86,7 @@ def reasons_of(refusals: dict[str, Refusal | None]) -> str:
     ]
     more = len(texts) - MOST_TEXTS
     if more > 0:
-        parts.append(f"{more} more reasons")
+        parts.append(f"{more} more reason{'' if more == 1 else 's'}")
     nodes = f"{len(refusals)} node{'' if len(refusals) == 1 else 's'}"
     return f"{'; '.join(parts)} ({nodes} looked at)"
 

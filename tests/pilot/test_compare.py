@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from orchestrator.contract.api import GetJobResponse, HistoryList
-from orchestrator.contract.job import JobStateType, ResourcesConfig
+from orchestrator.contract.job import InputSource, JobStateType, ResourcesConfig, SpecConfig
 from orchestrator.contract.partitions import AttemptInputs, InputFile, Override, PartitionInputs
 from tests.helpers.fake_api import JOBS, FakeApi, attempt, detail, execution_id, job_of, ordinary
 from tests.helpers.terminal import app_for, quiet, screen, shows
@@ -32,7 +32,9 @@ def api() -> FakeApi:
     api = quiet(ordinary())
     job = job_of(5, JobStateType.FAILED)
     env = {"MODE": "strict", "TOKEN": "env:API_TOKEN", "EVIL": "[/y]\x1b[31m\nx"}
-    task = msgspec.structs.replace(job.task, env=env, resources=ResourcesConfig(cpu="1", memory="2gb"))
+    sources = (InputSource(source=SpecConfig(type="local"), alias="", target="/inputs"),)
+    resources = ResourcesConfig(cpu="1", memory="2gb")
+    task = msgspec.structs.replace(job.task, env=env, resources=resources, input_sources=sources)
     job = msgspec.structs.replace(job, tasks=(task,))
     api.on("GET", ONE, GetJobResponse(job=job, history=HistoryList(next_token="", items=())))
     bad = msgspec.structs.replace(

@@ -59,8 +59,12 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def facts(self) -> dict[str, str]:
         """What is told of it before anything else."""
-        given = asked(self.job, self.attempt) if self.job else {}
-        return facts(self.attempt, self.focus.partition) | given | {"inputs": inputs_text(self.inputs)}
+        told = facts(self.attempt, self.focus.partition)
+        if self.job is None:
+            return told
+        is_told = self.job.task.input_sources or input_sizes(self.inputs)
+        had = {"inputs": inputs_text(self.inputs)} if is_told else {}
+        return told | asked(self.job, self.attempt) | had
 
     @property
     def name(self) -> str:
