@@ -109,7 +109,7 @@ def opening() -> dict[str, float]:
 
 
 def long_log() -> dict[str, float]:
-    """Opening, searching and holding a million lines."""
+    """Opening a million lines at their end, having all of them, searching and holding them."""
     with server("front", changes=0, lines=LINES) as port, opened(port) as terminal:
         terminal.until(b"100,000 partitions", 60)
         terminal.read(2)
@@ -126,9 +126,9 @@ def long_log() -> dict[str, float]:
         searching = terminal.until(b"1/1 matches", 30)
         memory = terminal.memory()
         return {
-            "first_lines_s": round(first, 2),
-            "open_s": round(opening, 2),
-            "open_cpu_s": round(cpu, 2),
+            "open_s": round(first, 2),
+            "whole_s": round(opening, 2),
+            "whole_cpu_s": round(cpu, 2),
             "search_s": round(searching, 2),
             "rss_mb": round(memory, 1),
             "rss_before_mb": round(before, 1),
