@@ -1,12 +1,13 @@
-"""What all tests share: clusters of real processes, whose logs are shown with a test that fails."""
+"""What all tests share: an orchestrator in the process; clusters of real ones, whose logs are shown with a test that fails."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
 from tests.helpers.processes import Cluster
+from tests.helpers.server import Api, orchestrator
 
 
 class StartCluster:
@@ -80,3 +81,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield start(nodes=3, lease=10, flags=("--allow-path", f"{inputs}/**", "--allow-path", f"{samples}/**"))
     finally:
         start.close()
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    """An orchestrator in this process, over a loopback port."""
+    async with orchestrator(tmp_path / "data") as url:
+        api = Api(url)
+        yield api
+        await api.http.aclose()

@@ -1,23 +1,13 @@
 """Retries over HTTP that differ from the job, and actions that hold only while the count does."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.contract.execution import Cause
-from tests.helpers.server import JOBS, Agent, Api, orchestrator
+from tests.helpers.server import JOBS, Agent, Api
 
 RETRY = f"{JOBS}/golden/partitions/retry"
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 async def failed_job(api: Api, agent: Agent, count: int = 2) -> None:

@@ -4,25 +4,15 @@ import asyncio
 import gzip
 import io
 import tarfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from orchestrator.contract.agent import LogMark
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.job import SpecConfig
 from orchestrator.store.sqlite import SqliteStore
 from tests.helpers.server import JOBS, Agent, Api, orchestrator
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 def archive(index: int, content: bytes = b"hello") -> bytes:

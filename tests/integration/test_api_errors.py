@@ -6,8 +6,6 @@ import hashlib
 import random
 import re
 import threading
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,15 +14,7 @@ import pytest
 from orchestrator.contract.decode import Decoded, decode_job
 from orchestrator.routes import jobs
 from orchestrator.routes.auth import SHA256_PREFIX
-from tests.helpers.server import JOBS, Agent, Api, orchestrator, plain_job
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
+from tests.helpers.server import JOBS, Agent, Api, plain_job
 
 
 async def test_every_answer_has_the_servers_headers(api: Api) -> None:

@@ -1,21 +1,9 @@
 """Jobs over HTTP: Bacalhau's endpoints against the real orchestrator, with an agent that a script plays."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from orchestrator.contract.execution import Cause
-from tests.helpers.server import JOBS, Agent, Api, orchestrator, plain_job
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
+from tests.helpers.server import JOBS, Agent, Api, plain_job
 
 
 async def done_job(api: Api, agent: Agent, name: str = "golden", count: int = 2) -> str:

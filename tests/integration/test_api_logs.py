@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -16,14 +14,6 @@ from orchestrator.contract.execution import Cause
 from tests.helpers.server import JOBS, Agent, Api, orchestrator
 
 OUT, ERR = Stream.OUT, Stream.ERR
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 def socket_of(api: Api, query: str, job: str = "golden") -> connect:

@@ -3,8 +3,6 @@
 import asyncio
 import base64
 from array import array
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,15 +10,7 @@ import pytest
 
 from orchestrator.contract.agent import LogTail, Stream
 from orchestrator.contract.execution import Cause
-from tests.helpers.server import JOBS, Agent, Api, orchestrator
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
+from tests.helpers.server import JOBS, Agent, Api
 
 
 async def failed_job(api: Api, agent: Agent, count: int = 3) -> None:

@@ -1,20 +1,8 @@
 """`PUT jobs` with `DryRun` over HTTP: what a submission would do, and that it does nothing."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.helpers.server import JOBS, Agent, Api, orchestrator, plain_job
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
+from tests.helpers.server import JOBS, Agent, Api, plain_job
 
 
 async def plan(api: Api, job: Any) -> Any:

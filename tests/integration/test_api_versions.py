@@ -1,6 +1,5 @@
 """Versions of a job over HTTP: run again, and compared; and what operators do to nodes."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,14 +7,6 @@ import pytest
 from tests.helpers.server import JOBS, Agent, Api, orchestrator, plain_job
 
 NODES = "/api/v1/orchestrator/nodes"
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path) as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 async def completed(api: Api, agent: Agent, job_id: str) -> None:

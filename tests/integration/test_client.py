@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 
 import pytest
 
@@ -13,17 +12,9 @@ from orchestrator.contract.decode import decode_job
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.job import Job, ResourcesConfig
 from orchestrator.contract.plan import PlanKind
-from tests.helpers.server import Agent, Api, orchestrator, plain_job
+from tests.helpers.server import Agent, Api, plain_job
 
 FIELDS = "Started,Finished,Failure"
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 @pytest.fixture

@@ -1,24 +1,11 @@
 """Acting on jobs from their list: marked ones together, held and let go, and never on another number than was told."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from tests.helpers.server import JOBS, Agent, Api, orchestrator
+from tests.helpers.server import JOBS, Agent, Api
 from tests.helpers.terminal import app_for, screen, shows, wait_for
 from tui.screens.acting import ActDialog
 from tui.screens.job import JobPage
 from tui.screens.jobs import JobsPage
 from tui.widgets.lines import Lines
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 async def state_of(api: Api, job: str) -> str:

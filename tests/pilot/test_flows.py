@@ -1,23 +1,10 @@
 """What an operator does, key by key, against the real orchestrator with a node that plays its part."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from orchestrator.contract.agent import LogTail, Stream
 from orchestrator.contract.execution import Cause
-from tests.helpers.server import JOBS, Agent, Api, orchestrator
+from tests.helpers.server import JOBS, Agent, Api
 from tests.helpers.terminal import app_for, screen, shows, wait_for
 from tui.screens.job import JobPage
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 async def failed_job(api: Api, agent: Agent, *, count: int = 5, bad: int = 3, name: str = "etl") -> str:

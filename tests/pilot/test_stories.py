@@ -1,9 +1,6 @@
 """What operators come for, and how many keys it takes them, against the real orchestrator. docs/tui.md tells the counts."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from orchestrator.contract.agent import InputObject, Inputs, LogTail, Stream
 from orchestrator.contract.execution import Cause
@@ -17,14 +14,6 @@ from tui.screens.partition import PartitionPage
 from tui.widgets.retry_fields import doubled
 
 NODES = "/api/v1/orchestrator/nodes"
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 async def ended(api: Api, job_id: str, state: str = "Failed") -> None:

@@ -1,26 +1,15 @@
 """Errors, nodes, composing, comparing, logs of all and events, key by key, against the real orchestrator."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from orchestrator.contract.agent import LogTail, Stream
 from orchestrator.contract.execution import Cause
-from tests.helpers.server import JOBS, Agent, Api, orchestrator
+from tests.helpers.server import JOBS, Agent, Api
 from tests.helpers.terminal import app_for, screen, shows, wait_for
 from tui.app import ShoalApp
 from tui.screens.compose import ComposePage
 from tui.screens.job import JobPage
 from tui.screens.log import LogPage
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 async def job_with_two_kinds_of_failure(api: Api, agent: Agent) -> str:
