@@ -93,7 +93,7 @@ async def agent(
 async def end_remains(config: Config) -> None:
     """End all processes of an agent that is gone."""
     engine = ProcessEngine(config.directory, None)
-    for line in list(read(config.directory / "journal")):
+    for line, _ in list(read(config.directory / "journal")):
         if isinstance(line, Opened):
             owner = Owner(cluster_id=line.cluster_id, node_id=NodeId(config.name))
             await engine.remove_strangers(owner, frozenset())

@@ -230,5 +230,25 @@ async def test_an_engine_that_is_slow_to_clean_up_holds_up_no_other(
     assert end.cause is None
 
 
+async def test_an_engine_that_does_not_answer_keeps_no_new_agent_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def adopt(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    async with FakeOrchestrator(lease=3) as orchestrator:
+        config = config_of(orchestrator.url, tmp_path)
+        async with agent(config, is_left=True):
+            orchestrator.assign(shell("sleep 60"), "e-1")
+            await orchestrator.until(lambda: state(orchestrator, "e-1") is ExecutionState.RUNNING)
+        number = len(orchestrator.requests)
+        monkeypatch.setattr(ProcessEngine, "adopt", adopt)
+        async with agent(config):
+            await orchestrator.until(lambda: len(orchestrator.requests) > number)
+    first = orchestrator.requests[number]
+    assert first.session != orchestrator.requests[0].session
+    assert [(one.execution_id, one.state) for one in first.reports] == [("e-1", ExecutionState.RUNNING)]
+
+
 async def settled(engine: ProcessEngine) -> ProcessEngine:
     return engine
