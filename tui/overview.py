@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 
 import msgspec
+from msgspec.structs import replace
 
 from orchestrator.client import ClientError, OrchestratorClient
 from orchestrator.client_stream import watch_cluster
@@ -119,6 +120,10 @@ class Overview:
         gone = set(frame.gone_nodes)
         nodes = {node.info.node_id: node for node in self.nodes if node.info.node_id not in gone}
         nodes |= {node.info.node_id: node for node in frame.nodes}
+        for name, at in frame.heard.items():
+            if name in nodes:
+                link = replace(nodes[name].connection_state, last_heartbeat=at)
+                nodes[name] = replace(nodes[name], connection_state=link)
         self._take_nodes(nodes.values())
         self._note()
 

@@ -135,6 +135,19 @@ class Drain(Spec, frozen=True, kw_only=True):
     """When what still runs there is stopped and moved; empty = it may finish."""
 
 
+MOST_SHOWN = 32
+"""Partitions that `Work` tells of."""
+
+
+class Work(Spec, frozen=True, kw_only=True, omit_defaults=False):
+    """Ours: what a node has to do with partitions."""
+
+    failed: int
+    """Executions that failed there within the last hour, lost ones included."""
+    partitions: bytes
+    """A `PartitionState` each: those that are there now, then what became of the last that were, the newest first."""
+
+
 class NodeState(Spec, frozen=True, kw_only=True):
     """A node as clients see it."""
 
@@ -143,3 +156,4 @@ class NodeState(Spec, frozen=True, kw_only=True):
     connection: Connection
     connection_state: ConnectionState
     drain: Drain | None = None
+    work: Work | None = None

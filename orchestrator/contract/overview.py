@@ -76,6 +76,8 @@ class ClusterFrame(Spec, frozen=True, kw_only=True):
     """Those that changed; with the first line all of them."""
     gone_nodes: tuple[NodeId, ...] = ()
     """Nodes that were deleted."""
+    heard: dict[NodeId, str] = field(default_factory=dict)
+    """When nodes were heard of last: `LastHeartbeat`, which alone makes no line of `nodes`."""
 
 
 class ClusterEvent(Spec, frozen=True, kw_only=True, omit_defaults=False):

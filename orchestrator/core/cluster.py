@@ -239,6 +239,8 @@ class NodeEntry(msgspec.Struct, kw_only=True):
     """Executions that should stop and that the node does not name, with the first sync of this session that did not."""
     reserved_for: JobId = JobId("")
     """A job that was passed over for long: nobody else is placed here until it was."""
+    ended: bytes = b""
+    """What came of the last executions here, a partition state each, the newest last; since this process began."""
     turn: int = 0
     """One more with every change of what should run here: a held answer goes out when it changes."""
 

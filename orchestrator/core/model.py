@@ -164,6 +164,8 @@ class NodeRecord(Record, frozen=True, kw_only=True):
     disconnected_since: Timestamp = NEVER
     last_error: str = ""
     draining: Draining | None = None
+    failures: tuple[tuple[int, int], ...] = ()
+    """Executions that failed here in the last hour: minutes since 1970, how many in each."""
 
 
 class TailRecord(Record, frozen=True, kw_only=True):

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from orchestrator.contract.agent import End, Report, SyncRequest
 from orchestrator.contract.execution import Cause, DesiredState, ExecutionState
 from orchestrator.contract.history import Topic
-from orchestrator.contract.ids import after
+from orchestrator.contract.ids import SECOND, after
 from orchestrator.contract.job import ENDLESS
+from orchestrator.contract.node import MOST_SHOWN
 from orchestrator.contract.partitions import PartitionState
 from orchestrator.core.cluster import ACTIVE, NodeEntry
 from orchestrator.core.draft import Draft
@@ -21,6 +22,7 @@ PARTITION_OF = {
     ExecutionState.RUNNING: PartitionState.RUNNING,
     ExecutionState.PUBLISHING: PartitionState.PUBLISHING,
 }
+MINUTE = 60 * SECOND
 NO_END = End(cause=Cause.AGENT, message="the node reported an end without saying how")
 
 
@@ -142,7 +144,21 @@ def finish(draft: Draft, execution: ExecutionRecord, state: ExecutionState, end:
             by_type.after_failure(draft, ended, cause, had_begun=had_begun)
         if end.run_seconds is not None:
             draft.note_run(ended.job_id, end.run_seconds)
+    note_end(draft, ended, draft.state(ended.job_id, ended.index) if is_current else PartitionState.STOPPED)
     draft.touch(ended.job_id)
+
+
+def note_end(draft: Draft, ended: ExecutionRecord, became: PartitionState) -> None:
+    """Keep with the node what came of an execution there."""
+    node = draft.change_node(ended.node_id)
+    node.ended = (node.ended + bytes([became]))[-MOST_SHOWN:]
+    if ended.state is ExecutionState.FAILED:
+        minute = draft.now // MINUTE
+        before = dict(node.record.failures)
+        before[minute] = before.get(minute, 0) + 1
+        hour = tuple((at, count) for at, count in before.items() if at > minute - 60)
+        node.record = replace(node.record, failures=hour)
+        draft.overlay.write(draft.overlay.failed_on, node.id, None)
 
 
 def accepts(draft: Draft, execution: ExecutionRecord) -> bool:

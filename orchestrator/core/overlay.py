@@ -53,6 +53,8 @@ class Overlay:
         self.executions: dict[ExecutionId, ExecutionRecord] = {}
         self.nodes: dict[NodeId, NodeEntry] = {}
         self.node_records: dict[NodeId, NodeRecord] = {}
+        self.failed_on: dict[NodeId, None] = {}
+        """Nodes whose failures have to be stored: nothing else of them is different."""
         self.deleted: dict[NodeId, None] = {}
         self.happenings: list[Happening] = []
         self.tails: list[TailRecord] = []
@@ -95,7 +97,11 @@ class Overlay:
             ],
             executions=list(self.executions.values()),
             happenings=self.happenings,
-            nodes=[record for node_id, record in self.node_records.items() if node_id not in self.deleted],
+            nodes=[
+                self.nodes[node_id].record
+                for node_id in self.node_records | self.failed_on
+                if node_id not in self.deleted
+            ],
             deleted_nodes=list(self.deleted),
             tails=self.tails,
         )

@@ -152,5 +152,6 @@ def one_node(backend: Backend, wanted: str) -> NodeState:
 
 def all_nodes(backend: Backend) -> list[NodeState]:
     """The orchestrator, and every node that has ever joined."""
-    nodes = [node_of(node) for node in backend.reactor.cluster.nodes.values()]
+    cluster, now = backend.reactor.cluster, backend.now()
+    nodes = [node_of(node, cluster, now) for node in cluster.nodes.values()]
     return [self_node(backend.info, backend.started), *nodes]

@@ -26,6 +26,8 @@ from orchestrator.watch import ANY_JOB, ANY_NODE
 
 PERIOD = 0.25
 """Seconds between two frames at least."""
+BEAT = 2.0
+"""Seconds between two words of when nodes were heard of."""
 NEWEST = 500
 """Jobs that a snapshot begins with, beside those that have not ended."""
 OWNER = "bacalhau.org/client.instance.id"
@@ -62,6 +64,10 @@ class ClusterWatch:
         self._commit = commit
         self._is_new = is_new
         self._nodes: dict[NodeId, NodeState] = {}
+        self._heard: dict[NodeId, str] = {}
+        """When each node was heard of last, as far as that was told."""
+        self._beat = 0
+        """When that was told last."""
         self._left: deque[JobRecord] = deque()
         """Jobs of the snapshot that were not told yet."""
 
@@ -92,10 +98,7 @@ class ClusterWatch:
                     async with asyncio.timeout(HEARTBEAT):
                         await rung.wait()
                 except TimeoutError:
-                    self._nodes = {
-                        name: node for name, node in self._nodes.items() if name == self._backend.info.node_id
-                    }
-                    yield await self._frame([]) or self._line(ClusterFrame(cursor=self._cursor()))
+                    yield self._line(ClusterFrame(cursor=self._cursor()))
 
     async def _all_jobs(self) -> Iterable[JobRecord]:
         """Jobs that are in memory, then the newest others."""
@@ -129,13 +132,28 @@ class ClusterWatch:
         nodes = {node.info.node_id: node for node in all_nodes(self._backend)}
         changed = tuple(node for name, node in nodes.items() if still(node) != still(self._nodes.get(name)))
         gone = tuple(self._nodes.keys() - nodes.keys())
-        if not (summaries or changed or gone or is_first):
+        heard = self._news_of(nodes)
+        if not (summaries or changed or gone or heard or is_first):
             return b""
         self._nodes = nodes
         frame = ClusterFrame(
-            cursor=self._cursor(), is_snapshot=is_snapshot, jobs=tuple(summaries), nodes=changed, gone_nodes=gone
+            cursor=self._cursor(),
+            is_snapshot=is_snapshot,
+            jobs=tuple(summaries),
+            nodes=changed,
+            gone_nodes=gone,
+            heard=heard,
         )
         return self._line(frame)
+
+    def _news_of(self, nodes: dict[NodeId, NodeState]) -> dict[NodeId, str]:
+        """When nodes were heard of, of those that were since it was told; now and then, because every sync changes it."""
+        now = self._backend.now()
+        if now - self._beat < BEAT * SECOND:
+            return {}
+        before, self._beat = self._heard, now
+        self._heard = {name: node.connection_state.last_heartbeat for name, node in nodes.items()}
+        return {name: at for name, at in self._heard.items() if before.get(name, at) != at}
 
     def _cursor(self) -> str:
         """Where to go on; empty as long as the snapshot is not whole."""

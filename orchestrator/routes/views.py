@@ -1,5 +1,6 @@
 """Records as clients see them. Pure."""
 
+import itertools
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from orchestrator.contract.execution import (
     Cause,
     ComputeState,
     Desired,
+    DesiredState,
     Execution,
     ExecutionState,
     RunOutput,
@@ -18,6 +20,7 @@ from orchestrator.contract.history import Event, JobHistory
 from orchestrator.contract.ids import SECOND, NodeId, Timestamp
 from orchestrator.contract.job import SpecConfig
 from orchestrator.contract.node import (
+    MOST_SHOWN,
     ZERO_TIME,
     Connection,
     ConnectionState,
@@ -26,12 +29,18 @@ from orchestrator.contract.node import (
     NodeInfo,
     NodeState,
     Resources,
+    Work,
 )
 from orchestrator.contract.partitions import NO_NODE, STOPPING, Attempt, Override, PartitionState, Row, state_word
 from orchestrator.core.cluster import Cluster, JobEntry, NodeEntry
 from orchestrator.core.model import NEVER, ExecutionRecord, Happening
 
 NOTHING_PUBLISHED = SpecConfig(type="")
+LIVE_STATES = {
+    ExecutionState.ASSIGNED: PartitionState.ASSIGNED,
+    ExecutionState.RUNNING: PartitionState.RUNNING,
+    ExecutionState.PUBLISHING: PartitionState.PUBLISHING,
+}
 LOST = (Cause.NODE_LOST, Cause.AGENT)
 
 
@@ -102,7 +111,7 @@ def next_token(limit: int, offset: int, *, sort_by: str = "", is_reversed: bool 
     return PagingToken(sort_by=sort_by, is_reversed=is_reversed, limit=limit, offset=offset).encode()
 
 
-def node_of(node: NodeEntry) -> NodeState:
+def node_of(node: NodeEntry, cluster: Cluster, now: Timestamp) -> NodeState:
     """A node on the wire, with what is free on it now."""
     record = node.record
     is_here = record.connection is Connection.CONNECTED
@@ -136,6 +145,21 @@ def node_of(node: NodeEntry) -> NodeState:
         )
         if record.draining
         else None,
+        work=work_of(node, cluster, now),
+    )
+
+
+def work_of(node: NodeEntry, cluster: Cluster, now: Timestamp) -> Work:
+    """What a node has to do with partitions."""
+    here = bytearray()
+    for execution_id in itertools.islice(node.live, MOST_SHOWN):
+        execution = cluster.executions[execution_id]
+        is_stopping = execution.desired is DesiredState.STOPPED
+        here.append(LIVE_STATES[execution.state] | (STOPPING if is_stopping else 0))
+    hour = now // (60 * SECOND) - 60
+    return Work(
+        failed=sum(count for minute, count in node.record.failures if minute > hour),
+        partitions=bytes(here + node.ended[::-1])[:MOST_SHOWN],
     )
 
 

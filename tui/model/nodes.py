@@ -1,6 +1,7 @@
 """Nodes as an operator reads them: their state in a word, what they have and what is taken."""
 
 from orchestrator.contract.node import ZERO_TIME, Connection, Membership, NodeState, Resources
+from tui.model.cells import code_of_one
 from tui.model.moments import seconds_of
 
 STYLES = {
@@ -36,6 +37,23 @@ def used(node: NodeState) -> Resources:
 def share(part: float, whole: float) -> float:
     """0 to 1."""
     return min(1.0, part / whole) if whole > 0 else 0.0
+
+
+def slots(node: NodeState) -> tuple[int, int] | None:
+    """Executions that have begun there, and how many like them the node holds; None = none that would tell."""
+    running = node.info.compute_node_info.running_executions
+    taken, most = used(node), node.info.compute_node_info.max_capacity
+    holds = [
+        whole * running / part
+        for part, whole in ((taken.cpu, most.cpu), (taken.memory, most.memory), (float(taken.gpu), most.gpu))
+        if part
+    ]
+    return (running, max(running, int(min(holds) + 1e-6))) if running and holds else None
+
+
+def codes(node: NodeState) -> bytes:
+    """Cells of the grid for the partitions that are there or were last."""
+    return bytes(code_of_one(state, 1) for state in node.work.partitions) if node.work else b""
 
 
 def heard(node: NodeState, now: float) -> float | None:

@@ -32,13 +32,29 @@ class ErrorsPage(ListPage[FailureGroup], inherit_bindings=False):
         Column(title="AT", width=9, drop=4),
     )
 
+    def __init__(self, focus: Focus) -> None:
+        super().__init__(focus)
+        self._stood: tuple[object, ...] | None = None
+        """What the job's groups depend on, as it was when they were asked for last."""
+
+    def reconnect(self) -> None:
+        """Ask in any case."""
+        self._stood = None
+        super().reconnect()
+
     def crumbs(self) -> Sequence[str]:
         """Job, errors."""
         return ("jobs", self.at.job_name or self.at.job_id, "errors")
 
-    async def fetch(self) -> list[FailureGroup]:
-        """The groups."""
-        return list((await self.shoal.client.failures(self.at.job_id)).items)
+    async def fetch(self) -> list[FailureGroup] | None:
+        """The groups, when the cluster's watch told of a change of the job; of one that it does not tell of, every time."""
+        line = self.shoal.overview.lines.get(self.at.job_id)
+        stands = (line.failed, line.retries, line.state) if line is not None else None
+        if stands is not None and stands == self._stood:
+            return None
+        found = list((await self.shoal.client.failures(self.at.job_id)).items)
+        self._stood = stands
+        return found
 
     def key(self, row: FailureGroup) -> str:
         """The group's name."""

@@ -47,8 +47,8 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
 
     # What a subclass says
 
-    async def fetch(self) -> list[R]:
-        """All rows. Raises ClientError."""
+    async def fetch(self) -> list[R] | None:
+        """All rows; None = as before. Raises ClientError."""
         raise NotImplementedError
 
     def cells(self, row: int) -> Sequence[Cell]:
@@ -116,7 +116,8 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
             self.problem = error.message
         else:
             self.problem = ""
-            self.take(rows)
+            if rows is not None:
+                self.take(rows)
         finally:
             self._is_asking = False
         self.paint()

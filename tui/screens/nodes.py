@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.contract.node import NodeState
 from tui.bindings import bindings
+from tui.messages import OverviewChanged
 from tui.model.moments import bytes_text, counted, seconds_of, short_duration
-from tui.model.nodes import STYLES, blocks, heard, share, state_of, used
+from tui.model.nodes import STYLES, blocks, codes, heard, share, slots, state_of, used
 from tui.places import Focus
 from tui.screens.drain import DrainDialog
 from tui.screens.list_page import ListPage
 from tui.widgets.lines import Piece
 from tui.widgets.table import Cell, Column, Table
+
+BLOCKS = 8
+"""Cells of the bar of slots."""
 
 
 class NodesPage(ListPage[NodeState], inherit_bindings=False):
@@ -19,27 +23,33 @@ class NodesPage(ListPage[NodeState], inherit_bindings=False):
     BINDINGS = bindings("page", "list", "nodes")
     NOUN = "node"
     EMPTY = "no node has joined"
-    ORDERS = ("node", "state", "running", "cpu used", "memory used")
+    ORDERS = ("node", "state", "running", "failed in an hour", "cpu used", "memory used")
     COLUMNS = (
         Column(title="NODE", width=12, flexible=True),
         Column(title="STATE", width=10),
-        Column(title="RUN", width=6, right=True),
-        Column(title="CPU", width=18),
-        Column(title="MEMORY", width=24),
-        Column(title="DISK FREE", width=9, right=True, drop=3),
-        Column(title="ENGINES", width=16, drop=2),
-        Column(title="HEARD", width=7, right=True, drop=1),
-        Column(title="VERSION", width=9, drop=4),
+        Column(title="SLOTS", width=14, drop=2),
+        Column(title="CPU used/alloc", width=14, drop=3),
+        Column(title="MEM", width=4, right=True),
+        Column(title="RUN", width=4, right=True),
+        Column(title="FAIL/h", width=6, right=True),
+        Column(title="LEASE", width=7, right=True),
+        Column(title="PARTITIONS", width=16, drop=1),
+        Column(title="DISK FREE", width=9, right=True, drop=5),
+        Column(title="ENGINES", width=16, drop=4),
+        Column(title="VERSION", width=9, drop=6),
     )
 
     def crumbs(self) -> Sequence[str]:
         """Nodes."""
         return ("nodes",)
 
-    async def fetch(self) -> list[NodeState]:
-        """All that compute."""
-        found = await self.shoal.client.nodes()
-        return [node for node in found.nodes if node.info.node_type == "Compute"]
+    async def fetch(self) -> list[NodeState] | None:
+        """What the cluster's watch tells; nothing is asked."""
+        return list(self.shoal.overview.nodes) if self.shoal.overview.is_known else None
+
+    def on_overview_changed(self, _: OverviewChanged) -> None:
+        """A node may have changed."""
+        self.ask()
 
     def take(self, rows: list[NodeState]) -> None:
         """With the node that one came from under the cursor."""
@@ -61,6 +71,7 @@ class NodesPage(ListPage[NodeState], inherit_bindings=False):
             "node": row.info.node_id,
             "state": state_of(row),
             "running": compute.running_executions,
+            "failed in an hour": row.work.failed if row.work else "",
             "waiting there": compute.enqueued_executions,
             "cpu used": taken.cpu,
             "cpu": compute.max_capacity.cpu,
@@ -94,15 +105,19 @@ class NodesPage(ListPage[NodeState], inherit_bindings=False):
         most = compute.max_capacity
         silence = heard(node, self.shoal.wall())
         left = _until(node, self.shoal.wall())
+        failed = node.work.failed if node.work else None
         return (
             [(node.info.node_id, "title")],
             [(f"{state}{left}", STYLES[state])],
+            _slots(node),
+            [(f"{taken.cpu:g}/{most.cpu:g}", _style(share(taken.cpu, most.cpu)))],
+            [(f"{share(taken.memory, most.memory):.0%}", _style(share(taken.memory, most.memory)))],
             [(f"{compute.running_executions:,}", "" if compute.running_executions else "muted")],
-            _used(share(taken.cpu, most.cpu), f"{taken.cpu:g}/{most.cpu:g}"),
-            _used(share(taken.memory, most.memory), f"{bytes_text(taken.memory)}/{bytes_text(most.memory)}"),
+            [("–" if failed is None else f"{failed:,}", "failed" if failed else "muted")],
+            [("never" if silence is None else short_duration(silence), "muted")],
+            lambda width: self.shoal.palette.pieces(codes(node)[:width]),
             [(bytes_text(compute.available_capacity.disk), "muted")],
             [(" ".join(compute.execution_engines or ()), "muted")],
-            [("never" if silence is None else short_duration(silence), "muted")],
             [(node.info.bacalhau_version.git_version, "muted")],
         )
 
@@ -130,9 +145,16 @@ class NodesPage(ListPage[NodeState], inherit_bindings=False):
             self.shoal.copy(self.row.info.node_id, "node id")
 
 
-def _used(taken: float, text: str) -> list[Piece]:
-    style = "failed" if taken > 0.95 else "running" if taken > 0.7 else "completed"
-    return [(blocks(taken, 6), style if taken else "waiting"), (f" {text}", "muted")]
+def _style(taken: float) -> str:
+    return "failed" if taken > 0.95 else "running" if taken > 0.7 else "completed" if taken else "waiting"
+
+
+def _slots(node: NodeState) -> list[Piece]:
+    found = slots(node)
+    if found is None:
+        return [(blocks(0, BLOCKS), "waiting")]
+    taken, whole = found
+    return [(blocks(taken / whole, BLOCKS), _style(taken / whole)), (f" {taken:,}/{whole:,}", "muted")]
 
 
 def _until(node: NodeState, now: float) -> str:
