@@ -179,7 +179,7 @@ class ComposePage(Page, inherit_bindings=False):
         self.set_timer(PAUSE + 0.01, self._check_if_quiet)
 
     def _check_if_quiet(self) -> None:
-        if time.monotonic() - self._typed_at >= PAUSE:
+        if self in self.app.screen_stack and time.monotonic() - self._typed_at >= PAUSE:
             self._check()
             if self.view == "yaml":
                 self._fill_form()
