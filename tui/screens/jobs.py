@@ -195,7 +195,7 @@ class JobsPage(Page, inherit_bindings=False):
                 text.append((", ".join(f"{number:,} {word.lower()}" for word, number in counts.items()), "muted"))
         cells = self.map.line()
         self.query_one("#map", Lines).show([cells])
-        is_one = self.app.size.height < LOW and cells and line is not None and not line.message
+        is_one = self.app.size.height < LOW and cells and line and (line.is_suspended or not line.message)
         self.query_one("#about", Lines).show([cells if is_one else text])
 
     def on_screen_suspend(self) -> None:
