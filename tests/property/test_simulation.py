@@ -29,6 +29,7 @@ HISTORIES = 2000
 GROUPS = 20
 
 
+@pytest.mark.timeout(900)  # ten seconds of work, on a machine that has nothing else to do
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_random_histories_keep_every_promise(group: int) -> None:
     for seed in range(group, HISTORIES, GROUPS):
