@@ -115,7 +115,7 @@ class Authority:
         directory.mkdir(parents=True)
         self.directory = directory
         self.ca = directory / "ca.pem"
-        new = ("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj")
+        new = ("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj")
         key = str(directory / "ca.key")
         run(*new, "/CN=an authority of a test", "-x509", "-days", "2", "-keyout", key, "-out", str(self.ca))
 
@@ -128,7 +128,9 @@ class Authority:
             "openssl",
             "req",
             "-newkey",
-            "rsa:2048",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
             "-nodes",
             "-subj",
             "/CN=hub",

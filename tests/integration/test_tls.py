@@ -30,7 +30,7 @@ class Safe:
         argv += ["--data-dir", str(directory / "data"), "--tls-cert", str(self.cert), "--tls-key", str(self.key)]
         self.log = directory / "said"
         self.process = Process("orchestrator", argv, self.log, ENVIRON)
-        found = wait_until(lambda: re.search(r"url=https://127\.0\.0\.1:(\d+)", self.said()), 20, "it listens")
+        found = wait_until(lambda: re.search(r"url=https://127\.0\.0\.1:(\d+)", self.said()), 60, "it listens")
         self.port = int(found[1])
         self.trust = ssl.create_default_context(cafile=self.authority.ca)
 
@@ -38,7 +38,7 @@ class Safe:
         return self.log.read_text() if self.log.exists() else ""
 
     def connect(self) -> ssl.SSLSocket:
-        return self.trust.wrap_socket(socket.create_connection((HOST, self.port), timeout=10), server_hostname=HOST)
+        return self.trust.wrap_socket(socket.create_connection((HOST, self.port), timeout=30), server_hostname=HOST)
 
     def serial(self) -> object:
         """The number of the certificate that a new connection is shown."""
@@ -56,7 +56,7 @@ def safe(tmp_path: Path) -> Iterator[Safe]:
 def test_a_renewed_certificate_is_shown_at_once_and_connections_go_on(safe: Safe) -> None:
     before = safe.serial()
     assert safe.serial() == before
-    old = http.client.HTTPSConnection(HOST, safe.port, context=safe.trust, timeout=10)
+    old = http.client.HTTPSConnection(HOST, safe.port, context=safe.trust, timeout=30)
     old.request("GET", "/livez")
     assert old.getresponse().read()
     safe.authority.certificate(HOST)
@@ -90,12 +90,12 @@ def test_a_key_of_another_certificate_or_with_a_password_is_refused_at_the_start
     (cert, _), (_, key) = one.certificate(HOST), other.certificate(HOST)
     locked = tmp_path / "locked.key"
     openssl = shutil.which("openssl") or ""
-    argv = [openssl, "rsa", "-aes256", "-passout", "pass:x", "-in", str(key), "-out", str(locked)]
+    argv = [openssl, "pkey", "-aes256", "-passout", "pass:x", "-in", str(key), "-out", str(locked)]
     subprocess.run(argv, capture_output=True, check=True)
     for wrong in (key, locked, tmp_path / "none"):
         argv = [sys.executable, "-m", "orchestrator", "--port", "0", "--data-dir", str(tmp_path / "data")]
         argv += ["--tls-cert", str(cert), "--tls-key", str(wrong)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=20, env=ENVIRON, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=ENVIRON, check=False)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
         assert f"tls_key {wrong}: " in done.stderr
         assert "allowed: a certificate and its key as PEM files without a password" in done.stderr
