@@ -45,13 +45,14 @@ TITLES = {
 
 async def picture(name: str) -> None:
     """One screen as docs/tui/NAME.svg."""
+    keys: tuple[str, ...] = ()
     with tempfile.TemporaryDirectory() as home:
         if name == "first-start":
             nobody = FakeApi()
             nobody.on("GET", ".*", httpx.ConnectError("All connection attempts failed"))
-            app, keys, begin, sign = app_for(nobody, kind=Frozen, home=Path(home)), (), "refused", "shoal serve"
+            app, begin, sign = app_for(nobody, kind=Frozen, home=Path(home)), "refused", "shoal serve"
         elif name == "replay":
-            app, keys, begin, sign = await replayed(Path(home)), (), "REPLAY", "430 ✗ Failed"
+            app, begin, sign = await replayed(Path(home)), "REPLAY", "430 ✗ Failed"
         else:
             app = app_for(test_tool_screens.rich_cluster(), kind=Frozen, home=Path(home))
             (keys, sign), begin = SCREENS[name], "fish"
@@ -103,7 +104,7 @@ def keys_table() -> str:
 async def main() -> None:
     """All pictures, or those that are named; then the table."""
     (HERE / "tui").mkdir(exist_ok=True)
-    logs_all.logs = lines_of_all
+    setattr(logs_all, "logs", lines_of_all)  # noqa: B010 - the module imports it for itself
     for name in sys.argv[1:] or [*SCREENS, "first-start", "replay"]:
         await picture(name)
     page = HERE / "tui.md"

@@ -120,6 +120,7 @@ class JobPage(Page, inherit_bindings=False):
         self.rows.update()
         self.refresh_bindings()
         self.paint()
+        self._learn()
 
     def _name_it(self) -> None:
         if (line := self.shoal.overview.lines.get(self.view.job_id)) is not None:
