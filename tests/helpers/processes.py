@@ -121,7 +121,7 @@ class Cluster:
             assert serve.is_running, f"serve ended at its start:\n{tail(serve.log)}"
             return self.answers("/readyz")
 
-        wait_until(is_ready, 20, "serve is ready")
+        wait_until(is_ready, 90, "serve is ready")
         return serve
 
     def node(self, number: int) -> str:
@@ -152,7 +152,7 @@ class Cluster:
         self.nodes[name] = Process(name, argv, self.home / f"{name}.log", self.environ)
         return self.nodes[name]
 
-    def wait_connected(self, *names: str, within: float = 20.0) -> None:
+    def wait_connected(self, *names: str, within: float = 90.0) -> None:
         """Wait until these nodes, or all that were started, hold a lease."""
         wanted = set(names or self.nodes)
         wait_until(lambda: wanted <= self.connected(), within, f"{sorted(wanted)} are connected")
