@@ -203,10 +203,10 @@ async def run(cluster: Cluster) -> None:
     try:
         say("one orchestrator and three nodes, each a process of its own, on loopback")
         cluster.serve()
-        await wait_until(cluster.is_ready, 20, "the orchestrator is ready")
+        await wait_until(cluster.is_ready, 60, "the orchestrator is ready")
         for name in ("n1", "n2", "n3"):
             cluster.node(name)
-        await wait_until(lambda: cluster.connected() == {"n1", "n2", "n3"}, 20, "three nodes are connected")
+        await wait_until(lambda: cluster.connected() == {"n1", "n2", "n3"}, 60, "three nodes are connected")
 
         say(
             "eight years of daily weather, one partition a station and year; two fit on a node, the others wait their turn"
