@@ -84,7 +84,9 @@ async def explain(request: HttpRequest, job_id: FromPath[str], backend: NamedDep
         items.append(explained("its former execution is still being stopped", stopping))
     if delayed:
         items.append(explained(backoff_text(entry, delayed), delayed))
-    if hungry:
+    if hungry and entry.record.is_suspended:
+        items.append(explained("the job is suspended: nothing more of it begins until it is resumed", hungry))
+    elif hungry:
         refusals = refusals_of(backend, entry)
         items.append(explained(room_text(refusals), hungry, refusals))
     items.sort(key=lambda item: -item.count)

@@ -190,6 +190,8 @@ async def test_a_suspended_job_is_not_placed_until_it_is_resumed(api: Api) -> No
     assert (await agent.sync()).assignments == ()
     (item,) = (await api.get(JOBS, include="summary"))["Items"]
     assert (item["Suspended"], item["State"]["Message"]) == (True, "Suspended: maintenance")
+    (why,) = (await api.get(f"{JOBS}/golden/explain"))["Items"]
+    assert (why["Reason"].split(":")[0], why["Partitions"], why["Nodes"]) == ("the job is suspended", "0", [])
     for body, named in (({"Count": 9}, "Count"), ({"timeouts": {}}, "Timeouts"), ({}, "Suspended"), ({"x": 1}, "x")):
         refused = await api.ask("PATCH", f"{JOBS}/golden", body)
         assert (refused.status_code, named in refused.json()["Message"]) == (400, True), refused.text

@@ -103,7 +103,7 @@ async def test_a_job_is_suspended_and_resumed_by_the_one_key_that_applies(api: A
         assert "Suspended" in screen(app)
         assert "H suspend" not in screen(app)
         await pilot.press("enter")
-        await shows(pilot, "3 partitions")
+        await shows(pilot, "lens state · Suspended")
         await pilot.press("H")
         await shows(pilot, "Resume 3 partitions of etl")
         await pilot.press("y")

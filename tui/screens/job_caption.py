@@ -24,6 +24,9 @@ def caption(page: "JobPage") -> list[Piece]:
     if view.job_state and view.job_state != "Running":
         style = {"Failed": "failed", "Completed": "completed", "Stopped": "stopped"}.get(view.job_state, "retrying")
         pieces.append((f" · {view.job_state}", style))
+    line = page.shoal.overview.lines.get(view.job_id)
+    if line is not None and line.is_suspended and not line.state.is_terminal:
+        pieces.append((" · Suspended", "retrying"))
     if model.filter_text and model.mask is not None:
         number = model.mask.count(1)
         pieces += [("  / ", "key"), (model.filter_text, "key"), (f"  {number:,} match", "muted")]
