@@ -48,6 +48,21 @@ async def test_failures_are_told_apart_and_one_group_is_retried_in_five_keys(api
     assert states.get("Failed") == 1
 
 
+async def test_what_is_typed_into_a_field_of_a_dialog_is_seen(api: Api) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "etl")
+        await pilot.press("r")
+        await shows(pilot, "Retry 3 partitions of etl")
+        await pilot.press("tab", "tab", "ctrl+u", *"96GB")
+        await shows(pilot, "memory 96GB")
+        await pilot.press("escape", "g", "n", "D")
+        await shows(pilot, "Drain node n1")
+        await pilot.press("tab", "tab", *"17m")
+        await shows(pilot, "17m")
+
+
 async def test_who_has_a_text_in_its_log_is_found_from_the_command_bar(api: Api) -> None:
     await job_with_two_kinds_of_failure(api, Agent(api))
     app = app_for(api.url)

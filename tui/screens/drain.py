@@ -26,6 +26,7 @@ class DrainDialog(Dialog):
     DrainDialog #effect {{ height: 7; margin: 1 0 0 0; }}
     DrainDialog #box Horizontal {{ height: 1; margin: 1 0 0 0; }}
     DrainDialog Input {{ height: 1; border: none; background: $panel; padding: 0 1; margin: 1 0 0 0; }}
+    DrainDialog Input:focus {{ border: none; }}
     """
 
     def __init__(self, node: NodeState) -> None:

@@ -36,6 +36,7 @@ class RetryFields(Horizontal):
     RetryFields { height: 1; margin: 1 0 0 0; }
     RetryFields Label { width: auto; padding: 0 1 0 0; }
     RetryFields Input { height: 1; border: none; background: $panel; padding: 0; margin: 0 1 0 0; width: 1fr; }
+    RetryFields Input:focus { border: none; }
     """
 
     def compose(self) -> ComposeResult:
