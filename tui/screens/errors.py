@@ -90,7 +90,8 @@ class ErrorsPage(ListPage[FailureGroup], inherit_bindings=False):
         if line is not None:
             pieces.append((f" {line.failed:,} failed", "failed" if line.failed else "muted"))
             if line.retries:
-                pieces.append((f"  {line.retries:,} retries absorbed", "retrying"))
+                noun = "retry" if line.retries == 1 else "retries"
+                pieces.append((f"  {line.retries:,} {noun} absorbed", "retrying"))
         return pieces
 
     def cells(self, row: int) -> Sequence[Cell]:
