@@ -161,7 +161,8 @@ def load(
     profile = (
         profile or environ.get("SHOAL_PROFILE", "") or environ.get("BACALHAU_PROFILE", "") or said.get("Profile", "")
     )
-    is_named = any((host, environ.get("SHOAL_API_HOST"), environ.get("BACALHAU_API_HOST")))
+    address = ("SHOAL_API_HOST", "SHOAL_API_PORT", "BACALHAU_API_HOST", "BACALHAU_API_PORT")
+    is_named = any(one.strip() for one in (host, port, *(environ.get(name, "") for name in address)))
     chosen = _profile(home, profile) if profile and not is_named else {}
     named = {
         "--api-host": host,

@@ -46,6 +46,23 @@ def test_a_setting_without_sense_is_named(environ: dict[str, str], flags: dict[s
         load({"HOME": "/nowhere", **environ}, **flags)
 
 
+def test_a_selected_profile_gives_way_to_an_address_and_a_port_alone_is_one(tmp_path: Path) -> None:
+    home = tmp_path / ".shoal"
+    home.mkdir()
+    (home / "profiles.yaml").write_text("profiles:\n- {name: eu, url: 'http://eu:99', token: t0ken}\n")
+    (home / "config.yaml").write_text("Profile: eu\n")
+    environ = {"HOME": str(tmp_path)}
+    found = load(environ)
+    assert (found.url, found.profile, found.token) == ("http://eu:99", "eu", "t0ken")
+    for found in (
+        load(environ, port="5"),
+        load({**environ, "SHOAL_API_PORT": "5"}),
+        load({**environ, "BACALHAU_API_PORT": "5"}),
+        load(environ, port="5", profile="eu"),
+    ):
+        assert (found.url, found.profile, found.token) == ("http://127.0.0.1:5", "", "")
+
+
 def test_shoals_key_wins() -> None:
     assert load({"HOME": "/", "BACALHAU_API_KEY": "b", "SHOAL_API_KEY": "s"}).token == "s"
     assert load({"HOME": "/", "BACALHAU_API_KEY": "b"}).token == "b"
