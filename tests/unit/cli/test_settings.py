@@ -49,7 +49,7 @@ def test_a_setting_without_sense_is_named(environ: dict[str, str], flags: dict[s
 def test_a_selected_profile_gives_way_to_an_address_and_a_port_alone_is_one(tmp_path: Path) -> None:
     home = tmp_path / ".shoal"
     home.mkdir()
-    (home / "profiles.yaml").write_text("profiles:\n- {name: eu, url: 'http://eu:99', token: t0ken}\n")
+    (home / "profiles.yaml").write_text("eu: {url: 'http://eu:99', token: t0ken}\n")
     (home / "config.yaml").write_text("Profile: eu\n")
     environ = {"HOME": str(tmp_path)}
     found = load(environ)
