@@ -210,8 +210,8 @@ def stop(draft: Draft, command: Stop) -> Evaluated:
             raise CannotStopError(job.id, state)
         case JobStateType.UNDEFINED | JobStateType.PENDING | JobStateType.QUEUED | JobStateType.RUNNING:
             details = {"Reason": command.reason} if command.reason else {}
-            counts = enumerate(draft.counts(job.id))
-            unfinished = sum(number for state, number in counts if PartitionState(state) not in SETTLED)
+            counts = draft.counts(job.id)
+            unfinished = sum(counts) - sum(counts[state] for state in SETTLED)
             draft.tell(job.id, Topic.SCHEDULING, "Job requested to stop before completion", details)
             stop_everything(
                 draft,

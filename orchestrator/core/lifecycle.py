@@ -6,6 +6,7 @@ from orchestrator.contract.execution import ExecutionState as E
 from orchestrator.contract.ids import Timestamp
 from orchestrator.contract.job import JobState
 from orchestrator.contract.job import JobStateType as J
+from orchestrator.contract.partitions import PartitionState
 from orchestrator.core.model import ExecutionRecord, JobRecord
 
 ENDS = frozenset({E.COMPLETED, E.FAILED, E.CANCELLED})
@@ -26,6 +27,12 @@ NEXT_OF_EXECUTION: dict[E, frozenset[E]] = {
 }
 """A report may skip states; none goes back."""
 
+PARTITION_OF = {
+    E.ASSIGNED: PartitionState.ASSIGNED,
+    E.RUNNING: PartitionState.RUNNING,
+    E.PUBLISHING: PartitionState.PUBLISHING,
+}
+"""Where a partition stands while its current execution is in a state that is no end."""
 NEXT_OF_JOB: dict[J, frozenset[J]] = {
     J.UNDEFINED: frozenset({J.PENDING}),
     J.PENDING: frozenset({J.QUEUED, J.RUNNING, J.COMPLETED, J.FAILED, J.STOPPED}),

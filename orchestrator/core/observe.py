@@ -3,25 +3,23 @@
 Total: a report that makes no sense (of an unknown or another node's execution, or going back) is ignored and counted.
 """
 
+from collections import Counter
+
 from msgspec.structs import replace
 
 from orchestrator.contract.agent import End, Report, SyncRequest
 from orchestrator.contract.execution import Cause, DesiredState, ExecutionState
 from orchestrator.contract.history import Topic
-from orchestrator.contract.ids import SECOND, after
+from orchestrator.contract.ids import SECOND, Timestamp, after
 from orchestrator.contract.job import ENDLESS
 from orchestrator.contract.node import MOST_SHOWN
 from orchestrator.contract.partitions import PartitionState
 from orchestrator.core.cluster import ACTIVE, NodeEntry
 from orchestrator.core.draft import Draft
-from orchestrator.core.lifecycle import NEXT_OF_EXECUTION, advance
-from orchestrator.core.model import NEVER, ExecutionRecord, TailRecord
+from orchestrator.core.lifecycle import NEXT_OF_EXECUTION, PARTITION_OF, advance
+from orchestrator.core.model import NEVER, ExecutionRecord, NodeRecord, TailRecord
 from orchestrator.core.reconcile import batch, by_type
 
-PARTITION_OF = {
-    ExecutionState.RUNNING: PartitionState.RUNNING,
-    ExecutionState.PUBLISHING: PartitionState.PUBLISHING,
-}
 MINUTE = 60 * SECOND
 NO_END = End(cause=Cause.AGENT, message="the node reported an end without saying how")
 
@@ -153,12 +151,15 @@ def note_end(draft: Draft, ended: ExecutionRecord, became: PartitionState) -> No
     node = draft.change_node(ended.node_id)
     node.ended = (node.ended + bytes([became]))[-MOST_SHOWN:]
     if ended.state is ExecutionState.FAILED:
-        minute = draft.now // MINUTE
-        before = dict(node.record.failures)
-        before[minute] = before.get(minute, 0) + 1
-        hour = tuple((at, count) for at, count in before.items() if at > minute - 60)
-        node.record = replace(node.record, failures=hour)
+        minutes = failed_lately(node.record, draft.now)
+        minutes[draft.now // MINUTE] += 1
+        node.record = replace(node.record, failures=tuple(minutes.items()))
         draft.overlay.write(draft.overlay.failed_on, node.id, None)
+
+
+def failed_lately(record: NodeRecord, now: Timestamp) -> Counter[int]:
+    """How many executions failed on a node in each of the last 60 minutes in which any did."""
+    return Counter({minute: count for minute, count in record.failures if minute > now // MINUTE - 60})
 
 
 def accepts(draft: Draft, execution: ExecutionRecord) -> bool:

@@ -33,14 +33,11 @@ from orchestrator.contract.node import (
 )
 from orchestrator.contract.partitions import NO_NODE, STOPPING, Attempt, Override, PartitionState, Row, state_word
 from orchestrator.core.cluster import Cluster, JobEntry, NodeEntry
+from orchestrator.core.lifecycle import PARTITION_OF
 from orchestrator.core.model import NEVER, ExecutionRecord, Happening
+from orchestrator.core.observe import failed_lately
 
 NOTHING_PUBLISHED = SpecConfig(type="")
-LIVE_STATES = {
-    ExecutionState.ASSIGNED: PartitionState.ASSIGNED,
-    ExecutionState.RUNNING: PartitionState.RUNNING,
-    ExecutionState.PUBLISHING: PartitionState.PUBLISHING,
-}
 LOST = (Cause.NODE_LOST, Cause.AGENT)
 
 
@@ -155,10 +152,9 @@ def work_of(node: NodeEntry, cluster: Cluster, now: Timestamp) -> Work:
     for execution_id in itertools.islice(node.live, MOST_SHOWN):
         execution = cluster.executions[execution_id]
         is_stopping = execution.desired is DesiredState.STOPPED
-        here.append(LIVE_STATES[execution.state] | (STOPPING if is_stopping else 0))
-    hour = now // (60 * SECOND) - 60
+        here.append(PARTITION_OF[execution.state] | (STOPPING if is_stopping else 0))
     return Work(
-        failed=sum(count for minute, count in node.record.failures if minute > hour),
+        failed=failed_lately(node.record, now).total(),
         partitions=bytes(here + node.ended[::-1])[:MOST_SHOWN],
     )
 
