@@ -16,11 +16,10 @@ from orchestrator.client_http import Query, not_offered, refusal, unreachable
 from orchestrator.contract.api import STREAM_NUMBERS, LogFrame, LogFrameValue
 from orchestrator.contract.job import Job
 from orchestrator.contract.overview import ClusterFrame
-from orchestrator.contract.partitions import Frame, Grid, PartitionState
+from orchestrator.contract.partitions import UNSETTLED_WORDS, Frame, Grid
 
 PERIOD = 1.0
 """Seconds between two looks at a job of a server that does not tell by itself."""
-SETTLED = frozenset(state.word for state in PartitionState if state.is_settled)
 STREAM_WORDS = {number: stream.value for stream, number in STREAM_NUMBERS.items()}
 SILENCE = 30.0
 """Seconds without even a heartbeat after which a watch counts as broken."""
@@ -224,7 +223,7 @@ async def _log_of_partition(
                     if skip < 0:
                         yield msgspec.structs.replace(line, partition=index, attempt=attempt.attempt)
         done = len(detail.attempts)
-        is_over = detail.partition.state in SETTLED or (attempts and wanted.attempt not in ("last", "all"))
+        is_over = detail.partition.state not in UNSETTLED_WORDS or (attempts and wanted.attempt not in ("last", "all"))
         if not wanted.follow or is_over:
             return
         await asyncio.sleep(PERIOD)

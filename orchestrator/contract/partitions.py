@@ -42,6 +42,8 @@ STOPPING = 128
 SETTLED = frozenset(
     {PartitionState.UNSELECTED, PartitionState.COMPLETED, PartitionState.FAILED, PartitionState.STOPPED}
 )
+UNSETTLED_WORDS = frozenset(state.word for state in PartitionState if not state.is_settled) | {"stopping"}
+"""What partitions that may change by themselves are called."""
 NO_NODE = 65535
 """In the packed nodes of a grid: the partition has no node."""
 

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from orchestrator.client import ClientError
-from orchestrator.contract.partitions import ActionResult
+from orchestrator.contract.partitions import UNSETTLED_WORDS, ActionResult
 from tui.model.jobs import JobLine
 from tui.model.moments import counted
 from tui.places import Focus
@@ -50,7 +50,6 @@ EFFECTS = {
 """What happens to partitions, by verb."""
 NOTHING = {"retry": "has failed or was stopped"}
 """What there is nothing of; of the other verbs: nothing is unfinished."""
-UNFINISHED = ("Waiting", "Retrying", "Assigned", "Running", "Publishing", "Stopping")
 
 
 def on_jobs(verb: str, lines: Sequence[JobLine]) -> Deed:
@@ -150,8 +149,8 @@ class ActDialog(Dialog):
                 **more,
             )
         if deed.verb in ("suspend", "resume") and known is None:
-            counts = (await client.grid(job.job_id)).summary
-            states = {state.lower(): number for state, number in counts.items() if state in UNFINISHED}
+            counts = {state.lower(): number for state, number in (await client.grid(job.job_id)).summary.items()}
+            states = {word: number for word, number in counts.items() if word in UNSETTLED_WORDS}
             return ActionResult(count=sum(states.values()), by_state=states, cursor="")
         if deed.verb == "suspend":
             await client.suspend(job.job_id)

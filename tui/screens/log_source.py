@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from orchestrator.client import ClientError
-from orchestrator.contract.partitions import Attempt, PartitionState
+from orchestrator.contract.partitions import UNSETTLED_WORDS, Attempt
 from tui import logfeed
 from tui.model.logtext import LogText
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 LIVE = ("assigned", "running", "publishing")
 """States of an attempt that has not ended."""
-UNSETTLED = {state.word for state in PartitionState if not state.is_settled} | {"stopping"}
 
 
 class LogSource:
@@ -65,7 +64,7 @@ class LogSource:
         page.detail = detail = await client.partition(page.at.job_id, page.at.partition)
         found = next((one for one in detail.attempts if one.attempt == wanted), None)
         found = found or (detail.attempts[-1] if detail.attempts and not wanted else None)
-        if found is None and detail.attempts and detail.partition.state not in UNSETTLED:
+        if found is None and detail.attempts and detail.partition.state not in UNSETTLED_WORDS:
             found = detail.attempts[-1]
         if found is None:
             reasons = (await client.explain(page.at.job_id, str(page.at.partition))).items
@@ -82,6 +81,6 @@ class LogSource:
             page.attempt = next((one for one in detail.attempts if one.attempt == attempt.attempt), page.attempt)
             if detail.attempts and detail.attempts[-1].attempt > attempt.attempt:
                 return page.log_view.is_following
-            if detail.partition.state not in UNSETTLED:
+            if detail.partition.state not in UNSETTLED_WORDS:
                 return False
             await asyncio.sleep(1.0)
