@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from node.engines.base import Mount
+from node.engines.bubblewrap import STATUS
+from node.engines.layout import WORK
 from orchestrator.contract.ids import ExecutionId
 from orchestrator.contract.job import ResultPath
 
-FILES = ("stdout", "stderr", "sandbox.json")
-"""What a directory may hold to be used again; each a file that nobody else can name or read."""
-WORK = "work"
-"""And an empty directory, where a program without a sandbox starts."""
+FILES = ("stdout", "stderr", STATUS)
+"""What a directory may hold to be used again, beside an empty `WORK`; each a file that nobody else can name or read."""
 MOST_SPARE = 4096
 """More than a node of few cores ends in the seconds until they can be used again."""
 PRIVATE, PUBLIC = stat.S_IFREG | 0o600, 0o777
@@ -62,7 +62,7 @@ class WorkDirectories:
         """Keep the work directory of an execution of which nothing runs any more as a spare one; False = it has to be removed."""
         place = f"{self._executions}/{execution_id}"
         try:
-            if len(self._spare) >= MOST_SPARE or not is_as_new(place, self._mode):
+            if len(self._spare) >= MOST_SPARE or not has_emptied(place, self._mode):
                 return False
             os.rename(place, f"{self._spares}/{execution_id}")  # noqa: PTH104 - as above
         except OSError:
@@ -82,8 +82,8 @@ class WorkDirectories:
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def is_as_new(place: str, mode: int) -> bool:
-    """Make the work directory at `place` as a new one is, but for empty files; False = a program left something.
+def has_emptied(place: str, mode: int) -> bool:
+    """Empty the files of the work directory at `place`, so that it is as a new one; False = a program left something.
 
     `mode` is that of a new directory. Raises OSError.
     """

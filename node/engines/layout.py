@@ -10,6 +10,8 @@ import msgspec
 from node.engines.base import EngineError, Launch, Mount
 from orchestrator.contract.execution import Cause
 
+WORK = "work"
+"""In the work directory: where a program without a sandbox starts, and what it sees as its own."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -32,7 +34,7 @@ def bare_layout(launch: Launch, arguments: Sequence[str], environment: Mapping[s
 
     Raises EngineError: no such program (127), it cannot be run or `directory` does not exist (126).
     """
-    work = launch.directory / "work"
+    work = launch.directory / WORK
     places = {mount.target: work / mount.target.lstrip("/") for mount in (*launch.inputs, *launch.outputs)}
     for mount in (*launch.inputs, *launch.outputs):
         place = places[mount.target]
