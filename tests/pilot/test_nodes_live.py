@@ -1,23 +1,11 @@
 """The nodes and the failures of a job change on the screen as the cluster's watch tells it, and nothing is asked meanwhile."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import httpx
-import pytest
 
 from orchestrator.contract.execution import Cause
-from tests.helpers.server import Agent, Api, orchestrator
+from tests.helpers.server import Agent, Api
 from tests.helpers.terminal import app_for, screen, shows
 from tui.app import ShoalApp
-
-
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with orchestrator(tmp_path / "data") as url:
-        api = Api(url)
-        yield api
-        await api.http.aclose()
 
 
 def asked(app: ShoalApp) -> list[str]:

@@ -35,8 +35,6 @@ COLUMNS = (
 )
 QUIET = 5.0
 """Seconds without a key before rows may change places."""
-LOW = 30
-"""Lines of a terminal below which a screen shows less at once."""
 STATE_STYLES = {
     "Completed": "completed",
     "Failed": "failed",
@@ -195,7 +193,7 @@ class JobsPage(Page, inherit_bindings=False):
                 text.append((", ".join(f"{number:,} {word.lower()}" for word, number in counts.items()), "muted"))
         cells = self.map.line()
         self.query_one("#map", Lines).show([cells])
-        is_one = self.app.size.height < LOW and cells and line and (line.is_suspended or not line.message)
+        is_one = self.has_class("-low") and cells and line and (line.is_suspended or not line.message)
         self.query_one("#about", Lines).show([cells if is_one else text])
 
     def on_screen_suspend(self) -> None:
