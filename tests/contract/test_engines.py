@@ -15,6 +15,7 @@ from orchestrator.contract.ids import ExecutionId
 from orchestrator.contract.job import NetworkConfig
 from tests.helpers.engines import KINDS, Bench, processes, until
 
+# One after the other with all tests that make containers: a mount of Docker's that goes while bubblewrap shows it ends a sandbox.
 pytestmark = [pytest.mark.xdist_group("engines")]
 
 

@@ -15,7 +15,7 @@ from tests.helpers.docker import PrivateEngine, build_image, docker, private_eng
 from tests.helpers.jobs import ONCE, QUICK, docker_job
 from tests.helpers.processes import ROOT, Cluster, wait_until
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker-e2e")]
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("engines")]
 
 SAMPLES = ROOT / "samples"
 

@@ -63,7 +63,7 @@ def test_partitions_survive_kills_of_everything(start_cluster: StartCluster, tmp
 
 
 @pytest.mark.docker
-@pytest.mark.xdist_group("docker-kills")
+@pytest.mark.xdist_group("engines")
 @pytest.mark.timeout(SECONDS + 240)
 def test_containers_survive_kills_of_everything(
     start_cluster: StartCluster, tmp_path: Path, engine: PrivateEngine
@@ -140,7 +140,7 @@ def test_a_sandbox_keeps_the_exit_code_while_its_agent_is_away(start_cluster: St
 
 
 @pytest.mark.docker
-@pytest.mark.xdist_group("docker-kills")
+@pytest.mark.xdist_group("engines")
 @pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "frozen"])
 def test_a_container_keeps_the_exit_code_while_its_agent_is_away(
     start_cluster: StartCluster, engine: PrivateEngine, *, is_killed: bool

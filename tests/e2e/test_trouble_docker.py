@@ -10,7 +10,7 @@ from tests.helpers.docker import PrivateEngine, build_image, docker, private_eng
 from tests.helpers.jobs import ONCE, docker_job
 from tests.helpers.processes import wait_until
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker-kills")]
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("engines")]
 
 
 @pytest.fixture
