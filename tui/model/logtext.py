@@ -187,24 +187,31 @@ def search(blocks: Sequence[Block], text: str) -> "array[int]":
     found: array[int] = array("I")
     for block in blocks:
         content = block.text.lower() if is_lower else block.text
-        hits = _find(content, raw, block) if is_plain else _match(content, pattern, block)
+        hits = _find(content, raw) if is_plain else _match(content, pattern)
         found.extend(block.first + line for line in hits)
     return found
 
 
-def _find(content: bytes, wanted: bytes, block: Block) -> Iterator[int]:
+def _find(content: bytes, wanted: bytes) -> Iterator[int]:
+    """Numbers of the lines that contain it. Lines are counted only up to a hit: most of a log is never cut into lines."""
+    line = counted = 0
     at = content.find(wanted)
     while at >= 0:
-        line = bisect_left(block.ends, at)
+        line += content.count(b"\n", counted, at)
         yield line
-        at = content.find(wanted, block.ends[line] + 1) if line < block.lines else -1
+        line += 1
+        counted = content.find(b"\n", at) + 1
+        at = content.find(wanted, counted)
 
 
-def _match(content: bytes, pattern: re.Pattern[bytes], block: Block) -> Iterator[int]:
-    last = -1
+def _match(content: bytes, pattern: re.Pattern[bytes]) -> Iterator[int]:
+    """Numbers of the lines in which a match begins."""
+    line, counted, last = 0, 0, -1
     for match in pattern.finditer(content):
-        line = bisect_left(block.ends, match.start())
-        if last < line < block.lines:
+        at = match.start()
+        line += content.count(b"\n", counted, at)
+        counted = at
+        if line > last and at < len(content):
             yield line
             last = line
 
