@@ -176,15 +176,15 @@ class JobPage(Page, inherit_bindings=False):
         worse = sum(1 for byte in self.view.states[first:last] if badness(byte) > badness(state))
         now = self.shoal.wall()
         detail = self.detail if self.detail and self.detail.partition.index == self.pinned else None
-        lines = [
-            cell_line(first, last - 1, counts, worse=worse),
-            partition_line(self.pinned, state_word(state), detail, now),
-        ]
-        if detail is not None:
-            error = error_line(detail, self._same_group())
-            lines += [error, [], *attempt_lines(detail, now)] if self.is_wide else [attempts_line(detail, now), error]
-        if self.app.size.height < 30 and not self.is_wide:
-            lines = [lines[1], *lines[3:4]] if len(lines) > 3 and lines[3] else [lines[1], lines[0]]
+        own = partition_line(self.pinned, state_word(state), detail, now)
+        cell = [cell_line(first, last - 1, counts, worse=worse)] if last - first > 1 else []
+        error = error_line(detail, self._same_group()) if detail is not None else []
+        if self.is_wide:
+            lines = [*cell, own, error, [], *(attempt_lines(detail, now) if detail else ())]
+        elif self.app.size.height < 30:
+            lines = [own, *([error] if error else cell)]
+        else:
+            lines = [*cell, own, *((attempts_line(detail, now), error) if detail else ())]
         self.query_one(Inspector).show(lines)
 
     @property

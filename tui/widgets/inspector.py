@@ -19,7 +19,7 @@ ATTEMPT_MARKS = {
 
 
 class Inspector(Lines):
-    """Five lines: the cell, its partition, the attempts, the last error, what else is to be known."""
+    """The cell if it stands for several, its partition, the attempts, the last error, what else is to be known."""
 
     DEFAULT_CSS = """
     Inspector { height: 4; }
