@@ -207,8 +207,8 @@ class JobEndedError(OrchestratorError):
     code = "ConflictJobState"
     component = "JobStore"
 
-    def __init__(self, job: str, state: str) -> None:
-        super().__init__(f"job {job} has ended: it is {state}", hint="run its partitions again with: shoal job retry")
+    def __init__(self, job: str, state: str, hint: str) -> None:
+        super().__init__(f"job {job} has ended: it is {state}", hint=hint)
 
 
 class NodeStateConflictError(OrchestratorError):

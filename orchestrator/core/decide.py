@@ -1,6 +1,6 @@
 """What a command changes. `decide` carries out one; `conclude` ends a batch: evaluates what was touched and schedules."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -225,7 +225,7 @@ def stop(draft: Draft, command: Stop) -> Evaluated:
 
 def suspend(draft: Draft, job_id: JobId, reason: str) -> Evaluated:
     """Place nothing more of a job, and take back what has not begun."""
-    record = unended(draft, job_id)
+    record = unended(draft, job_id, lambda _: "nothing of it runs any more, so that there is nothing to hold back")
     if record.is_suspended:
         return Evaluated(evaluation_id="")
     message = f"Suspended: {reason}" if reason else "Suspended"
@@ -241,7 +241,7 @@ def suspend(draft: Draft, job_id: JobId, reason: str) -> Evaluated:
 
 def resume(draft: Draft, job_id: JobId) -> Evaluated:
     """Place a suspended job again."""
-    record = unended(draft, job_id)
+    record = unended(draft, job_id, again)
     if not record.is_suspended:
         return Evaluated(evaluation_id="")
     draft.tell(job_id, Topic.SCHEDULING, "Job resumed")
@@ -250,12 +250,23 @@ def resume(draft: Draft, job_id: JobId) -> Evaluated:
     return Evaluated(evaluation_id=draft.touch(job_id))
 
 
-def unended(draft: Draft, job_id: JobId) -> JobRecord:
-    """A job that has not ended, or JobEndedError."""
+def unended(draft: Draft, job_id: JobId, advice: Callable[[Job], str]) -> JobRecord:
+    """A job that has not ended, or JobEndedError with what can be done instead."""
     record = draft.job(job_id)
     if record.job.state.state_type.is_terminal:
-        raise JobEndedError(job_id, record.job.state.state_type)
+        raise JobEndedError(job_id, record.job.state.state_type, advice(record.job))
     return record
+
+
+def again(job: Job) -> str:
+    """How an ended job is run once more."""
+    match job.state.state_type:
+        case JobStateType.FAILED:
+            return f"run its failed partitions again with: shoal job retry {job.id} --failed"
+        case JobStateType.STOPPED:
+            return f"run its stopped partitions again with: shoal job retry {job.id} --select stopped"
+        case _:
+            return f"run all of it again with: shoal job rerun {job.id}"
 
 
 def retry(draft: Draft, command: Retry) -> Acted:

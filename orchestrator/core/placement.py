@@ -84,7 +84,7 @@ def words_of(constraint: Constraint) -> str:
 
 
 def shortage(need: Resources, have: Resources, what: str) -> str:
-    """Which resources are missing: `3.1 GB memory free, needs 16 GB`."""
+    """Which resources are missing: `has 3.1 GB memory free, needs 16 GB`."""
     lacks: list[str] = []
     if have.cpu < need.cpu:
         lacks.append(f"{have.cpu:g} CPU {what}, needs {need.cpu:g}")
@@ -93,8 +93,8 @@ def shortage(need: Resources, have: Resources, what: str) -> str:
     if have.disk < need.disk:
         lacks.append(f"{human(have.disk)} disk {what}, needs {human(need.disk)}")
     if have.gpu < need.gpu:
-        lacks.append(f"{have.gpu} GPUs {what}, needs {need.gpu}")
-    return "; ".join(lacks)
+        lacks.append(f"{have.gpu} GPU {what}, needs {need.gpu}")
+    return f"has {', and '.join(lacks)}"
 
 
 def human(size: int) -> str:

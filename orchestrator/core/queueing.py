@@ -76,12 +76,12 @@ def refusals_of(draft: Draft, job_id: JobId) -> dict[str, Refusal | None]:
 
 
 def reasons_of(refusals: dict[str, Refusal | None]) -> str:
-    """The reasons in one sentence, the most frequent first: `n1 is disconnected; 3 nodes: does not support docker`."""
+    """The reasons in one sentence, the most frequent first: `each of 3 nodes does not support docker; node n1 is ...`."""
     if not refusals:
         return "no node has joined the cluster"
     texts = Counter(why.text for why in refusals.values() if why)
     parts = [
-        f"node {first_of(refusals, text)} {text}" if number == 1 else f"{number} nodes: {text}"
+        f"node {first_of(refusals, text)} {text}" if number == 1 else f"each of {number} nodes {text}"
         for text, number in texts.most_common(MOST_TEXTS)
     ]
     more = len(texts) - MOST_TEXTS

@@ -177,8 +177,8 @@ async def test_waiting_is_explained_node_by_node(api: Api) -> None:
     (item,) = (await api.get(f"{JOBS}/golden/explain", select="1"))["Items"]
     assert (item["Count"], item["Partitions"]) == (1, "1")
     assert item["Nodes"] == [
-        {"NodeID": "n1", "Reason": "1 CPU in all, needs 4"},
-        {"NodeID": "n2", "Reason": "2 CPU in all, needs 4"},
+        {"NodeID": "n1", "Reason": "has 1 CPU in all, needs 4"},
+        {"NodeID": "n2", "Reason": "has 2 CPU in all, needs 4"},
     ]
 
 

@@ -16,7 +16,7 @@ async def test_a_new_job_is_planned_and_not_taken_in(api: Api) -> None:
     assert (found["Kind"], found["NewVersion"], found["OldVersion"], found["Partitions"]) == ("new", 1, 0, 7)
     assert found["Nodes"] == [
         {"NodeID": "n1", "Matches": True, "Reason": "", "Slots": 2},
-        {"NodeID": "n2", "Matches": False, "Reason": "1 CPU in all, needs 2", "Slots": 0},
+        {"NodeID": "n2", "Matches": False, "Reason": "has 1 CPU in all, needs 2", "Slots": 0},
     ]
     assert (await api.get(JOBS))["Items"] == []
 
@@ -55,7 +55,7 @@ async def test_nodes_that_take_nothing_now_say_why(api: Api) -> None:
     await api.submit("busy", count=1)
     await agent.sync()
     (node,) = (await plan(api, plain_job("golden")))["Nodes"]
-    assert (node["Matches"], node["Reason"]) == (True, "0 CPU free, needs 1")
+    assert (node["Matches"], node["Reason"]) == (True, "has 0 CPU free, needs 1")
     await api.put("/api/v1/orchestrator/nodes/n1", {"Action": "drain", "Reason": "disk"})
     (node,) = (await plan(api, plain_job("golden")))["Nodes"]
     assert (node["Matches"], node["Reason"]) == (False, "is being drained: disk")

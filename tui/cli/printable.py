@@ -35,6 +35,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def no_match(count: int, select: str) -> str:
+    """What is said of a selection that selects none of a job's `count` partitions."""
+    return f"0 of {counted(count, 'partition')} {'matches' if count == 1 else 'match'} {select!r}"
+
+
 def moment(nanoseconds: int) -> str:
     """A time of the wire (nanoseconds since 1970) as RFC 3339 in UTC, to the microsecond; empty for 0."""
     if not nanoseconds:

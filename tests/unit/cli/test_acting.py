@@ -2,12 +2,16 @@
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
-from orchestrator.contract.api import Problem
+from orchestrator.contract.api import JobList, NodeList, Problem
+from orchestrator.contract.job import JobStateType
+from orchestrator.contract.node import Drain
 from orchestrator.contract.overview import ClusterEvents
+from orchestrator.contract.partitions import ActionResult, Grid, Rows
 from orchestrator.contract.plan import Plan, PlanKind
 from tests.helpers.cli import Shoal
-from tests.helpers.fake_api import JOBS, FakeApi, happened
+from tests.helpers.fake_api import JOBS, FakeApi, grid_of, happened, job_of, node_of
 
 EVENTS = "/api/v1/orchestrator/events"
 
@@ -64,3 +68,42 @@ def test_events_are_followed_from_cursor_to_cursor(api: FakeApi, shoal: Shoal) -
     assert (done.code, len(done.out.splitlines())) == (1, 2)
     assert [request.url.params.get("after") for request in api.requests] == [None, "a", "a", "b"]
     assert {request.url.params.get("wait") for request in api.requests[1:]} == {"30.0"}
+
+
+@pytest.mark.parametrize(
+    "words", ["retry fish --select 99", "stop fish --select 99", "retry fish --select 99 --dry-run"]
+)
+def test_acting_on_a_selection_that_matches_nothing_says_so(api: FakeApi, shoal: Shoal, words: str) -> None:
+    def partitions(request: httpx.Request) -> Rows | Grid:
+        return Rows(next_token="", items=()) if "select" in request.url.params else grid_of([6] * 12)
+
+    api.on("GET", f"{JOBS}/[^/]+/partitions", partitions)
+    api.on("PUT", f"{JOBS}/[^/]+/partitions/(retry|stop)", ActionResult(count=0, by_state={}, cursor="c"))
+    done = shoal("job", *words.split())
+    assert (done.code, done.out, done.err) == (0, "0 of 12 partitions match '99'\n", "")
+
+
+@pytest.mark.parametrize(("running", "status"), [(1, "DRAINING"), (0, "DRAINED")])
+def test_the_list_of_nodes_tells_which_one_is_taken_out_of_use(
+    api: FakeApi, shoal: Shoal, running: int, status: str
+) -> None:
+    node = replace(node_of(), drain=Drain(reason="disk", since="2026-10-14T16:26:40Z"))
+    compute = replace(node.info.compute_node_info, running_executions=running)
+    node = replace(node, info=replace(node.info, compute_node_info=compute))
+    api.on("GET", "/api/v1/orchestrator/nodes", NodeList(next_token="", nodes=(node, node_of("n2"))))
+    done = shoal("node", "list", "--show", "", "--hide-header")
+    assert [line.split() for line in done.out.splitlines()] == [
+        ["n1", "Compute", "APPROVED", status],
+        ["n2", "Compute", "APPROVED", "CONNECTED"],
+    ]
+
+
+def test_a_version_was_created_when_it_was_submitted_not_when_it_last_changed(api: FakeApi, shoal: Shoal) -> None:
+    first = job_of(5, JobStateType.COMPLETED)
+    api.on("GET", f"{JOBS}/[^/]+/versions", JobList(next_token="", items=(first, replace(first, version=2))))
+    done = shoal("job", "versions", "fish", "--hide-header")
+    assert [line.split()[:2] for line in done.out.splitlines()] == [
+        ["2026-10-14T17:46:40.000000Z", "1"],
+        ["2026-10-14T16:26:40Z", "2"],
+    ]
+    assert api.requests[-1].url.params["job_version"] == "2"

@@ -169,9 +169,21 @@ def test_an_ended_job_can_be_neither_suspended_nor_resumed() -> None:
     world = World()
     job_id = world.submit(a_job(count=1))
     world.do(Stop(job_id=job_id, reason=""))
-    for command in (Suspend(job_id=job_id), Resume(job_id=job_id)):
-        with pytest.raises(JobEndedError, match="has ended: it is Stopped"):
-            world.do(command)
+    with pytest.raises(JobEndedError, match="has ended: it is Stopped") as found:
+        world.do(Suspend(job_id=job_id))
+    assert found.value.hint == "nothing of it runs any more, so that there is nothing to hold back"
+    with pytest.raises(JobEndedError, match="has ended: it is Stopped") as found:
+        world.do(Resume(job_id=job_id))
+    assert found.value.hint == f"run its stopped partitions again with: shoal job retry {job_id} --select stopped"
+
+
+def test_who_resumes_a_completed_job_is_told_how_to_run_it_again() -> None:
+    world, node, _ = two_nodes()
+    job_id = world.submit(a_job(count=1, cpu="1"))
+    node.finish_all()
+    with pytest.raises(JobEndedError, match="has ended: it is Completed") as found:
+        world.do(Resume(job_id=job_id))
+    assert found.value.hint == f"run all of it again with: shoal job rerun {job_id}"
 
 
 def test_a_rerun_is_a_new_version_of_all_partitions() -> None:

@@ -95,11 +95,11 @@ def test_constraints_are_told_as_people_write_them(constraint: Constraint, words
 @pytest.mark.parametrize(
     ("job", "words"),
     [
-        (a_job(cpu="4"), "2 CPU in all, needs 4"),
-        (a_job(memory="16gb"), "1 GB memory in all, needs 16 GB"),
-        (a_job(disk="2tb"), "1 TB disk in all, needs 2 TB"),
-        (a_job(gpu="1"), "0 GPUs in all, needs 1"),
-        (a_job(cpu="3", gpu="2"), "2 CPU in all, needs 3; 0 GPUs in all, needs 2"),
+        (a_job(cpu="4"), "has 2 CPU in all, needs 4"),
+        (a_job(memory="16gb"), "has 1 GB memory in all, needs 16 GB"),
+        (a_job(disk="2tb"), "has 1 TB disk in all, needs 2 TB"),
+        (a_job(gpu="1"), "has 0 GPU in all, needs 1"),
+        (a_job(cpu="3", gpu="2"), "has 2 CPU in all, needs 3, and 0 GPU in all, needs 2"),
     ],
 )
 def test_too_large_names_what_is_missing(job: Job, words: str) -> None:
@@ -110,15 +110,15 @@ def test_more_than_a_node_gives_to_one_job_is_told_too() -> None:
     info = a_node_info("n1", cpu=8)
     offer = replace(info.compute_node_info, max_job_requirements=Resources(cpu=2, memory=10**9, disk=10**12))
     why = refused(a_job(cpu="4"), node_of(replace(info, compute_node_info=offer)))
-    assert why == Refusal(NoRoom.TOO_LARGE, "2 CPU for one job, needs 4")
+    assert why == Refusal(NoRoom.TOO_LARGE, "has 2 CPU for one job, needs 4")
 
 
 def test_a_busy_node_tells_what_is_free() -> None:
     node = node_of()
     node.used = Resources(cpu=1.5, memory=900_000_000)
-    assert refused(a_job(), node) == Refusal(NoRoom.BUSY, "0.5 CPU free, needs 1")
+    assert refused(a_job(), node) == Refusal(NoRoom.BUSY, "has 0.5 CPU free, needs 1")
     why = refused(a_job(cpu="0.1", memory="200mb"), node)
-    assert why == Refusal(NoRoom.BUSY, "100 MB memory free, needs 200 MB")
+    assert why == Refusal(NoRoom.BUSY, "has 100 MB memory free, needs 200 MB")
 
 
 def test_a_node_that_is_kept_free_for_another_job() -> None:

@@ -49,7 +49,7 @@ def test_a_job_that_no_node_can_ever_take_fails_after_30_seconds_with_every_reas
     for node in nodes:
         node.sync()
     job_id = world.submit(a_job(cpu="8"))
-    words = "2 nodes: 2 CPU in all, needs 8; node n3 4 CPU in all, needs 8 (3 nodes looked at)"
+    words = "each of 2 nodes has 2 CPU in all, needs 8; node n3 has 4 CPU in all, needs 8 (3 nodes looked at)"
     assert message(world, job_id) == f"Job queued. {words}"
     keep_alive(world, nodes, 29)
     assert world.state(job_id) is JobStateType.QUEUED
@@ -77,7 +77,7 @@ def test_a_job_waits_for_ever_for_nodes_that_are_merely_busy() -> None:
     node.sync()
     world.submit(a_job("first", count=1))
     waits = world.submit(a_job("second", count=1))
-    assert message(world, waits) == "Job queued. node n1 0 CPU free, needs 1 (1 node looked at)"
+    assert message(world, waits) == "Job queued. node n1 has 0 CPU free, needs 1 (1 node looked at)"
     keep_alive(world, [node], 50)
     assert world.state(waits) is JobStateType.QUEUED
     node.succeed(node.running()[0])
@@ -133,12 +133,12 @@ def test_a_job_that_only_waits_for_its_backoff_is_running() -> None:
 
 def test_no_more_than_five_reasons_are_listed() -> None:
     refusals: dict[str, Refusal | None] = {
-        f"n{n}": Refusal(NoRoom.BUSY, f"0.{n} CPU free, needs 1") for n in range(1, 8)
+        f"n{n}": Refusal(NoRoom.BUSY, f"has 0.{n} CPU free, needs 1") for n in range(1, 8)
     }
-    refusals["n8"] = Refusal(NoRoom.BUSY, "0.1 CPU free, needs 1")
+    refusals["n8"] = Refusal(NoRoom.BUSY, "has 0.1 CPU free, needs 1")
     assert reasons_of(refusals) == (
-        "2 nodes: 0.1 CPU free, needs 1; node n2 0.2 CPU free, needs 1; node n3 0.3 CPU free, needs 1; "
-        "node n4 0.4 CPU free, needs 1; node n5 0.5 CPU free, needs 1; 2 more reasons (8 nodes looked at)"
+        "each of 2 nodes has 0.1 CPU free, needs 1; node n2 has 0.2 CPU free, needs 1; node n3 has 0.3 CPU free, needs 1; "
+        "node n4 has 0.4 CPU free, needs 1; node n5 has 0.5 CPU free, needs 1; 2 more reasons (8 nodes looked at)"
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from tui.cli.context import Context, named
 from tui.cli.diagnostics import ExitCode, UsageError, ask, can_ask, note
 from tui.cli.options import flag, job_argument, namespace_option, yes_option
-from tui.cli.printable import counted
+from tui.cli.printable import counted, no_match
 from tui.cli.submission import Seconds, timeout_option
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ async def _stop(
             if not dry_run and result.count:
                 _confirm(result.count, f"stop {counted(result.count, 'partition')}", yes=yes)
                 result = await client.stop_partitions(wanted, select, reason)
-            _tell(context, "would stop" if dry_run else "stopping", result, select, quiet=quiet)
+            if not quiet:
+                await _tell(context, client, wanted, "would stop" if dry_run else "stopping", select, result)
             return ExitCode.OK
         if not yes:
             _confirm(await _unfinished(client, wanted), f"stop job {wanted}", yes=False)
@@ -137,14 +138,15 @@ async def _retry(context: Context, job: str, namespace: str, request: Request) -
             _confirm(result.count, f"run {counted(result.count, 'partition')} again", yes=request.yes)
             result = await ask_for(dry_run=False)
         if not request.wait:
-            _tell(context, "would run again" if request.dry_run else "running again", result, select)
+            verb = "would run again" if request.dry_run else "running again"
+            await _tell(context, client, wanted, verb, select, result)
             return ExitCode.OK
         from tui.cli.waiting import wait_for
 
         if context.wants_json:
             context.output.json({"JobID": grid.job_id, "Warnings": []})
         else:
-            _tell(context, "running again", result, select)
+            await _tell(context, client, wanted, "running again", select, result)
         return await wait_for(context, client, grid.job_id, patience=request.wait_timeout_secs, told=grid.attempts)
 
 
@@ -169,10 +171,17 @@ def _confirm(count: int, action: str, *, yes: bool) -> None:
         raise click.exceptions.Exit(ExitCode.FAILED)
 
 
-def _tell(context: Context, verb: str, result: "ActionResult", select: str, *, quiet: bool = False) -> None:
+async def _tell(
+    context: Context, client: "OrchestratorClient", job: str, verb: str, select: str, result: "ActionResult"
+) -> None:
+    """Say what was done: to how many partitions, which there were, or why to none."""
     if context.wants_json:
         context.output.json(result)
-    elif not quiet:
-        states = ", ".join(f"{number} {word}" for word, number in result.by_state.items())
-        detail = f" ({states})" if states else f" (nothing that {select!r} selects can be)"
-        context.output.line(f"{verb[:1].upper()}{verb[1:]}: {counted(result.count, 'partition')}{detail}")
+        return
+    detail = ", ".join(f"{number} {word}" for word, number in result.by_state.items())
+    if not result.count:
+        if not (await client.rows(job, select, limit=1)).items:
+            context.output.line(no_match((await client.grid(job)).count, select))
+            return
+        detail = f"nothing that {select!r} selects can be"
+    context.output.line(f"{verb[:1].upper()}{verb[1:]}: {counted(result.count, 'partition')} ({detail})")

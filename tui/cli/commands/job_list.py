@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.client import OrchestratorClient
     from orchestrator.contract.api import HistoryList, JobList
     from orchestrator.contract.execution import Execution
+    from orchestrator.contract.job import Job
 
 NEWEST = 50
 """So many jobs are listed unless told otherwise."""
@@ -255,7 +256,24 @@ async def _versions(context: Context, job: str, namespace: str, options: TableOp
         answer = await client.versions(wanted)
         column = Column(context.output, is_wide=options.wide)
         rows = [
-            (column.time(moment(one.modify_time)), str(one.version), one.state.state_type.value, str(one.count))
+            (
+                column.time(await _submitted(client, one)),
+                str(one.version),
+                one.state.state_type.value,
+                str(one.count),
+            )
             for one in answer.items
         ]
         show_list(context, options, ("Created At", "Job Version", "State", "Count"), rows, body=answer)
+
+
+async def _submitted(client: "OrchestratorClient", version: "Job") -> str:
+    """When a version was submitted: that is when its history begins, for the times of the job itself do not tell.
+
+    Its CreateTime is the first version's, and its ModifyTime that of its last change.
+    """
+    if version.version == 1:
+        return moment(version.create_time)
+    first = await client.history(version.id, version=version.version, event_type="job", limit=1)
+    line = first.items[0] if first.items else None
+    return (line.event.timestamp or line.time) if line else moment(version.modify_time)

@@ -11,7 +11,7 @@ from tui.cli.context import Context, named
 from tui.cli.diagnostics import CommandError, ExitCode, UsageError, note
 from tui.cli.logstream import LogOptions, no_log, raw_log, stream_logs
 from tui.cli.options import Optional, flag, job_argument, namespace_option
-from tui.cli.printable import counted
+from tui.cli.printable import no_match
 
 if TYPE_CHECKING:
     from orchestrator.client import OrchestratorClient
@@ -112,7 +112,7 @@ async def _logs(context: Context, job: str, namespace: str, execution_id: str, o
         only = _only_partition(grid, options.select)
         if only is None:
             if options.select and not (await client.rows(grid.job_id, options.select, limit=1)).items:
-                note(f"0 of {counted(grid.count, 'partition')} match {options.select!r}")
+                note(no_match(grid.count, options.select))
                 return ExitCode.OK
             await stream_logs(context, client, grid.job_id, _with(options, select=options.select or "all"))
             return ExitCode.OK

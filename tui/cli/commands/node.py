@@ -62,7 +62,7 @@ async def _list(context: Context, groups: list[str], query: dict[str, Any], opti
 
 def _row(node: "NodeState", groups: list[str], column: Column) -> list[str]:
     info = node.info
-    cells = [column.id(info.node_id), info.node_type, node.membership.value, node.connection.value]
+    cells = [column.id(info.node_id), info.node_type, node.membership.value, _status(node)]
     for word in groups:
         match word:
             case "labels":
@@ -77,6 +77,14 @@ def _row(node: "NodeState", groups: list[str], column: Column) -> list[str]:
             case _:
                 cells += _capacity(node)
     return cells
+
+
+def _status(node: "NodeState") -> str:
+    """CONNECTED or DISCONNECTED, as in Bacalhau; DRAINING or DRAINED of a connected node that is taken out of use."""
+    from tui.model.nodes import state_of
+
+    state = state_of(node)
+    return state.upper() if state in ("Draining", "Drained") else node.connection.value
 
 
 def _capacity(node: "NodeState") -> list[str]:
