@@ -44,7 +44,7 @@ KEYS = (
     # the go menu
     Key("go.jobs", "j", "choose('jobs')", "jobs", "The list of jobs"),
     Key("go.nodes", "n", "choose('nodes')", "nodes", "The nodes; from a partition: its node"),
-    Key("go.events", "v", "choose('events')", "events", "What happened"),
+    Key("go.events", "v", "choose('events')", "events", "What happened in the cluster"),
     Key("go.errors", "e", "choose('errors')", "errors", "Failures, grouped"),
     Key("go.logs", "l", "choose('logs')", "logs", "Logs of all partitions"),
     Key("go.profiles", "p", "choose('profiles')", "profiles", "Other orchestrators"),

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from textual.app import SuspendNotSupported, SystemCommand
 from textual.screen import Screen
 
@@ -57,15 +58,7 @@ def _open(app: "ShoalApp", word: str, rest: str, focus: Focus) -> None:
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         message = f"{clean(word)!r}: no such command; {hint}"
         raise ValueError(message)
-    job_id, job_name = focus.job_id, focus.job_name
-    here = Focus(
-        job_id=job_id,
-        job_name=job_name,
-        partition=focus.partition,
-        attempt=focus.attempt,
-        node_id=focus.node_id,
-        argument=rest,
-    )
+    here = replace(Focus() if place.id == "events" else focus, argument=rest)
     if not is_open_to(place.id, here):
         message = f"{place.commands[0]}: open a {place.needs} first"
         raise ValueError(message)

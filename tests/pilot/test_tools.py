@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.contract.agent import LogTail, Stream
 from orchestrator.contract.execution import Cause
 from tests.helpers.server import JOBS, Agent, Api
 from tests.helpers.terminal import app_for, screen, shows, wait_for
 from tui.app import ShoalApp
 from tui.screens.compose import ComposePage
+from tui.screens.events import EventsPage
 from tui.screens.job import JobPage
 from tui.screens.log import LogPage
 
@@ -126,8 +129,22 @@ async def test_events_of_a_job_tell_its_failures(api: Api) -> None:
         await shows(pilot, "FOLLOW")
         await pilot.press("slash", *"memory", "enter")
         await shows(pilot, "out of memory")
-        await pilot.press("escape", "q", "g", "v")
-        await shows(pilot, "events")
+        assert isinstance(app.screen, EventsPage)
+        assert app.screen.at.job_id
+
+
+@pytest.mark.parametrize("keys", [("g", "v"), ("enter", "g", "v"), ("g", "n", "g", "v"), ("colon", *"events", "enter")])
+async def test_events_behind_g_are_those_of_the_cluster_wherever_one_is(api: Api, keys: tuple[str, ...]) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press(*keys)
+        await wait_for(pilot, lambda: isinstance(app.screen, EventsPage), "events")
+        assert isinstance(app.screen, EventsPage)
+        assert app.screen.at.job_id == ""
+        await pilot.press("slash", *"n1", "enter")
+        await shows(pilot, "joined")
 
 
 async def test_what_is_wrong_is_told_with_its_line_and_nothing_is_sent(api: Api, tmp_path: Path) -> None:

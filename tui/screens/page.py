@@ -223,5 +223,7 @@ class Page(Screen[None], inherit_bindings=False):
                 top()
         elif chosen == "jobs":
             self.shoal.go_home()
+        elif chosen == "events":
+            self.shoal.open(chosen, Focus())
         elif chosen:
             self.shoal.action_open_tool(chosen)

@@ -104,7 +104,11 @@ def rich_cluster() -> FakeApi:
             (40, "Execution", "oom: out of memory, exit 137"),
         )
     )
-    api.on("GET", "/api/v1/orchestrator/events", ClusterEvents(cursor="1", items=events))
+
+    def since(request: httpx.Request) -> ClusterEvents:
+        return ClusterEvents(cursor="1", items=() if "after" in request.url.params else events)
+
+    api.on("GET", "/api/v1/orchestrator/events", since)
     schema: dict[str, object] = {"components": {"schemas": {"SubmitRequest": {"properties": {"DryRun": {}}}}}}
     api.on("GET", "/schema", schema)
     plan = Plan(
