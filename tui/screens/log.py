@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 import time
 from array import array
-from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,20 +14,19 @@ from textual.containers import Vertical
 
 from orchestrator.contract.partitions import Attempt, PartitionDetail
 from tui.bindings import bindings
-from tui.model.logtext import ERR, OUT, LogText, compiled, pick, search
-from tui.model.moments import bytes_text, counted, short_duration
+from tui.messages import OverviewChanged
+from tui.model.logtext import LogText, compiled, pick, search
+from tui.model.moments import bytes_text
 from tui.places import Focus
 from tui.screens.acting import ActDialog, Deed
 from tui.screens.job import JobPage
 from tui.screens.log_source import LogSource
+from tui.screens.log_status import STREAMS, attempt_line, place, place_line
 from tui.screens.page import Page
 from tui.screens.reader import Reader
 from tui.screens.whole_line import laid_out
-from tui.widgets.inspector import ATTEMPT_MARKS, why
 from tui.widgets.lines import Lines, Piece, both_ends
 from tui.widgets.log_view import TIMES, LogView
-
-STREAMS = (("both", None), ("stdout", frozenset({OUT})), ("stderr", frozenset({ERR})))
 
 
 class LogPage(Page, inherit_bindings=False):
@@ -42,6 +40,7 @@ class LogPage(Page, inherit_bindings=False):
 
     def __init__(self, focus: Focus) -> None:
         super().__init__(focus)
+        self.source = LogSource(self)
         self.text = LogText()
         self.detail: PartitionDetail | None = None
         self.attempt: Attempt | None = None
@@ -74,6 +73,11 @@ class LogPage(Page, inherit_bindings=False):
         """The attempt that is read."""
         return self.at.on(self.attempt)
 
+    def newer(self, attempt: Attempt) -> int:
+        """The number of the newest attempt, if that is one after this; else 0."""
+        newest = self.detail.attempts[-1].attempt if self.detail and self.detail.attempts else 0
+        return newest if newest > attempt.attempt else 0
+
     # Reading
 
     def on_mount(self) -> None:
@@ -86,7 +90,18 @@ class LogPage(Page, inherit_bindings=False):
         self.matches, self.fresh, self.to_come = (), 0, 0
         self.message = "reading …"
         self.log_view.replace(self.text)
-        self.run_worker(LogSource(self).read(self.at.attempt), group="log", exclusive=True, exit_on_error=False)
+        here = self.attempt.attempt if self.attempt else 0
+        wanted = self.at.attempt and max(self.at.attempt, here)
+        self.run_worker(self.source.read(wanted), group="log", exclusive=True, exit_on_error=False)
+
+    def on_overview_changed(self, _: OverviewChanged) -> None:
+        """Perhaps there is another attempt."""
+        self.source.heard()
+
+    def on_log_view_moved(self) -> None:
+        """Who follows goes on into an attempt that there is by now."""
+        if self.log_view.is_following:
+            self.source.look()
 
     def opened(self, *, is_over: bool) -> None:
         """All that is known was read: go where the eye wants to be."""
@@ -132,46 +147,10 @@ class LogPage(Page, inherit_bindings=False):
                 self._choose()
             else:
                 self.log_view.grew(fresh)
-        self.query_one("#status", Lines).show([both_ends(self._left(), self._right(), self.size.width)])
+        self.query_one("#status", Lines).show([both_ends(self._left(), place_line(self), self.size.width)])
 
     def _left(self) -> list[Piece]:
-        attempt = self.attempt
-        if attempt is None:
-            return [(f" {self.message}", "muted")]
-        total = self.detail.attempts[-1].attempt if self.detail and self.detail.attempts else attempt.attempt
-        mark, style = ATTEMPT_MARKS.get(attempt.state, ("·", "waiting"))
-        pieces: list[Piece] = [
-            (f" attempt {attempt.attempt} of {total}  ", ""),
-            (f"{mark} {why(attempt) or attempt.state}", style),
-            (f"  {attempt.node_id}", "muted"),
-        ]
-        if self.message:
-            pieces.append((f"  {self.message}", "muted"))
-        return pieces
-
-    def _right(self) -> list[Piece]:
-        view = self.log_view
-        pieces: list[Piece] = []
-        if view.is_following:
-            pieces.append(("FOLLOW ▼  ", "key"))
-        elif view.unseen:
-            pieces.append((f"▼ +{view.unseen:,} new  ", "running"))
-        if self.needle:
-            at = _place(self.matches, view.number(view.cursor)) if view.count else 0
-            pieces.append((f"{at}/{len(self.matches):,} matches{' so far' if self.to_come else ''}  ", "key"))
-        if self.grep:
-            pieces.append((f"only {self.grep}  ", "running"))
-        if self.since:
-            pieces.append((f"last {short_duration(self.since)}  ", "running"))
-        if self.streams:
-            pieces.append((f"{STREAMS[self.streams][0]}  ", "running"))
-        if self.to_come:
-            pieces.append((f"{bytes_text(self.to_come)} before this to come  ", "running"))
-        if self.text.dropped:
-            pieces.append((f"cut: {bytes_text(self.text.dropped)} missing  ", "failed"))
-        shown = f"{view.count:,} of " if view.lines is not None else ""
-        pieces.append((f"{shown}{counted(self.text.count, 'line')}  {bytes_text(self.text.size)} ", "muted"))
-        return pieces
+        return attempt_line(self)
 
     # Search, filter
 
@@ -222,7 +201,7 @@ class LogPage(Page, inherit_bindings=False):
         view = self.log_view
         if not self.matches or not view.count:
             return
-        at = _place(self.matches, view.number(view.cursor))
+        at = place(self.matches, view.number(view.cursor))
         is_on = at and self.matches[at - 1] == view.number(view.cursor)
         target = at if step > 0 else at - 2 if is_on else at - 1
         view.show_line(self.matches[target % len(self.matches)])
@@ -333,7 +312,8 @@ class LogPage(Page, inherit_bindings=False):
 
     def _act(self, verb: str) -> None:
         index = self.at.partition
-        self.shoal.cover(ActDialog(Deed(verb=verb, focus=self.at, select=str(index), scope=f"partition {index}")))
+        deed = Deed(verb=verb, focus=self.at, select=str(index), scope=f"partition {index}")
+        self.shoal.cover(ActDialog(deed), lambda _: self.source.look())
 
     def action_copy(self) -> None:
         """The line at the cursor."""
@@ -382,11 +362,6 @@ class LogPage(Page, inherit_bindings=False):
                 self.shoal.tell("there is no terminal to hand over here", severity="warning")
             except OSError as error:
                 self.shoal.tell(f"{pager}: {error}", severity="error")
-
-
-def _place(matches: Sequence[int], number: int) -> int:
-    """How many matches there are up to and including a line."""
-    return bisect_right(matches, number)
 
 
 def job_page(page: Page) -> JobPage | None:

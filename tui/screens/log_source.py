@@ -1,11 +1,17 @@
-"""Reads a partition's log for its screen: attempt after attempt, waiting for what has not begun."""
+"""Reads a partition's log for its screen: attempt after attempt, waiting for what has not begun.
+
+A page that follows goes from the newest attempt on into the next one, whoever asked for it; any other stays where it is and
+knows that there is a newer one. That something may have changed is told by the job's line in the cluster's watch (`heard`).
+"""
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from orchestrator.client import ClientError
-from orchestrator.contract.partitions import UNSETTLED_WORDS, Attempt
+from orchestrator.contract.partitions import UNSETTLED_WORDS, Attempt, PartitionDetail
 from tui import logfeed
+from tui.model.jobs import JobLine
 from tui.model.logtext import LogText
 
 if TYPE_CHECKING:
@@ -13,6 +19,10 @@ if TYPE_CHECKING:
 
 LIVE = ("assigned", "running", "publishing")
 """States of an attempt that has not ended."""
+SOONEST = 1.0
+"""Seconds between two looks at the partition, however much its job changes."""
+LATEST = 10.0
+"""The same while nothing is heard."""
 
 
 class LogSource:
@@ -20,18 +30,36 @@ class LogSource:
 
     def __init__(self, page: "LogPage") -> None:
         self.page = page
+        self._line: JobLine | None = None
+        self._news = asyncio.Event()
+
+    def heard(self) -> None:
+        """The cluster's watch told of something: look at the partition again if it was about its job."""
+        if self._known() != self._line:
+            self.look()
+
+    def _known(self) -> JobLine | None:
+        return self.page.shoal.overview.lines.get(self.page.at.job_id)
+
+    def look(self) -> None:
+        """Look at the partition again: it may stand otherwise by now."""
+        self._news.set()
 
     async def read(self, wanted: int) -> None:
-        """Fill the page's text; what goes wrong is told, never raised."""
+        """Fill the page's text for as long as the page is open; what goes wrong is told, never raised."""
         page, client = self.page, self.page.shoal.client
         pause = 0.5
+        goes_on: bool | None = None
+        is_open = False
         while True:
             try:
                 attempt = await self._find(wanted)
                 if attempt is None:
-                    await asyncio.sleep(1.0)
+                    await self._change()
                     continue
-                if page.attempt is not None and attempt.attempt != page.attempt.attempt and page.text.count:
+                if goes_on is None:
+                    goes_on = not page.newer(attempt)
+                elif page.attempt and attempt.attempt != page.attempt.attempt and page.text.count:
                     page.text.note(f"attempt {attempt.attempt} on {attempt.node_id}")
                     page.fresh += 1
                 page.attempt = attempt
@@ -39,48 +67,76 @@ class LogSource:
                     match step:
                         case logfeed.More(lines):
                             page.fresh += lines
-                        case logfeed.CaughtUp():
+                        case logfeed.CaughtUp() if not is_open:
+                            is_open = True
                             page.opened(is_over=attempt.state not in LIVE)
+                        case logfeed.CaughtUp():
+                            page.message = ""
                         case logfeed.Before(left, lines):
                             page.came_before(left, lines)
-                if not await self._goes_on(attempt):
-                    return
-                wanted = attempt.attempt + 1
+                wanted = await self._next(attempt, goes_on=goes_on)
             except ClientError as error:
                 page.message = error.message
-                if error.status < 500 and error.code != "Unreachable":
+                if not _passes(error):
                     page.paint()
                     return
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 5.0)
                 if page.text.count:
-                    wanted = page.attempt.attempt if page.attempt else wanted
+                    wanted, is_open = page.attempt.attempt if page.attempt else wanted, False
                     page.text = LogText()
                     page.log_view.replace(page.text)
 
     async def _find(self, wanted: int) -> Attempt | None:
         """The attempt to read; None = there is none yet, and the message says why."""
         page, client = self.page, self.page.shoal.client
-        page.detail = detail = await client.partition(page.at.job_id, page.at.partition)
+        detail = await self._look()
         found = next((one for one in detail.attempts if one.attempt == wanted), None)
         found = found or (detail.attempts[-1] if detail.attempts and not wanted else None)
         if found is None and detail.attempts and detail.partition.state not in UNSETTLED_WORDS:
             found = detail.attempts[-1]
         if found is None:
-            reasons = (await client.explain(page.at.job_id, str(page.at.partition))).items
-            reason = f": {reasons[0].reason}" if reasons else ""
-            page.message = f"not started yet, {detail.partition.state}{reason}"
-        page.refresh_bindings()
+            page.message = f"not started yet, {detail.partition.state}"
+            with suppress(ClientError):
+                reasons = (await client.explain(page.at.job_id, str(page.at.partition))).items
+                page.message += f": {reasons[0].reason}" if reasons else ""
         return found
 
-    async def _goes_on(self, attempt: Attempt) -> bool:
-        """Wait whether another attempt follows; False = none will."""
+    async def _look(self) -> PartitionDetail:
+        """How the partition stands now."""
         page = self.page
+        self._news.clear()
+        self._line = self._known()
+        page.detail = detail = await page.shoal.client.partition(page.at.job_id, page.at.partition)
+        page.refresh_bindings()
+        return detail
+
+    async def _next(self, attempt: Attempt, *, goes_on: bool) -> int:
+        """Wait for an attempt after this one, while the page follows; gives its number."""
+        page = self.page
+        message = page.message
         while True:
-            page.detail = detail = await page.shoal.client.partition(page.at.job_id, page.at.partition)
-            page.attempt = next((one for one in detail.attempts if one.attempt == attempt.attempt), page.attempt)
-            if detail.attempts and detail.attempts[-1].attempt > attempt.attempt:
-                return page.log_view.is_following
-            if detail.partition.state not in UNSETTLED_WORDS:
-                return False
-            await asyncio.sleep(1.0)
+            try:
+                detail = await self._look()
+            except ClientError as error:
+                if not _passes(error):
+                    raise
+                page.message = error.message
+            else:
+                page.message = message
+                page.attempt = next((one for one in detail.attempts if one.attempt == attempt.attempt), page.attempt)
+                if goes_on and page.newer(attempt) and page.log_view.is_following:
+                    return attempt.attempt + 1
+            await self._change()
+
+    async def _change(self) -> None:
+        """Wait until the partition may stand otherwise."""
+        await asyncio.sleep(SOONEST)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATEST - SOONEST):
+                await self._news.wait()
+
+
+def _passes(error: ClientError) -> bool:
+    """Whether asking again can help."""
+    return error.status >= 500 or error.code == "Unreachable"
