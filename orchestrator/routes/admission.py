@@ -45,6 +45,7 @@ from orchestrator.tokens import TokenError, join
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 WATCH = "/api/v1/orchestrator/watch"
+EVENTS = "/api/v1/orchestrator/events"
 CONFINED = ("/api/v1/orchestrator/",)
 """Below it are jobs: what is there and names none is closed to tokens that are confined, unless it is named here."""
 RESULT = "/api/v1/orchestrator/jobs/{job_id}/results/{file}"
@@ -100,7 +101,7 @@ class Admission:
         """Let a request through to the job that it means, if that is in one of the token's namespaces."""
         wanted = connection.scope["path_params"].get("job_id")
         if wanted is None or (wanted == "diff" and method == "PUT"):
-            is_open = path in (JOBS, WATCH) or path.startswith(NODES)
+            is_open = path in (JOBS, WATCH, EVENTS) or path.startswith(NODES)
             if path.startswith(CONFINED) and wanted is None and not is_open:
                 reason = f"user '{who.name}' is confined to namespaces ({', '.join(who.namespaces)}): this tells of all"
                 raise ForbiddenError(reason)

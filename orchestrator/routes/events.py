@@ -8,12 +8,15 @@ import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 from msgspec import Meta
+from msgspec.structs import replace
 
+from orchestrator.auth import Principal
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import ExecutionId, JobId, NodeId
 from orchestrator.contract.overview import ClusterEvent, ClusterEvents
 from orchestrator.core.model import Happening
 from orchestrator.errors import InvalidRequestError
+from orchestrator.routes.admission import EVENTS
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import rfc3339
 from orchestrator.routes.wire import HttpRequest, answer, query
@@ -21,8 +24,8 @@ from orchestrator.store.base import EventQuery
 from orchestrator.watch import ANY_JOB, ANY_NODE
 
 PAGE = 100
-BEGINNING = "0.0."
-"""The cursor before everything."""
+BEGINNING = (0, "", 0)
+"""The place before everything."""
 
 
 class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,11 +37,17 @@ class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that the answer may be held while there is nothing new."""
 
 
-@get("/api/v1/orchestrator/events", query=EventsQuery, answer=ClusterEvents)
+@get(EVENTS, query=EventsQuery, answer=ClusterEvents)
 async def list_events(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
-    """What happened after a cursor, oldest first; with `wait` held until there is something."""
+    """What happened after a cursor, oldest first; with `wait` held until there is something.
+
+    A token that is confined to namespaces is told what happened to their jobs.
+    """
     asked = query(request.query_params, EventsQuery)
-    wanted = EventQuery(after=place_of(asked.after) if asked.after else None, limit=asked.limit or PAGE)
+    who: Principal = request.scope["user"]
+    after = place_of(asked.after) if asked.after else None
+    wanted = EventQuery(after=after, namespaces=who.namespaces, limit=asked.limit or PAGE)
+    store = backend.reactor.store
     lines: list[Happening] = []
     bells = backend.reactor.bells
     try:
@@ -46,7 +55,10 @@ async def list_events(request: HttpRequest, backend: NamedDependency[Backend]) -
             with bells.listen(ANY_JOB, ANY_NODE) as rung:
                 while True:
                     rung.clear()
-                    lines = await backend.reactor.store.events(wanted)
+                    newest = await store.events(EventQuery(limit=1)) if who.namespaces else ()
+                    lines = await store.events(wanted)
+                    if newest and not lines:
+                        wanted = replace(wanted, after=max(wanted.after or BEGINNING, (newest[0].time, "", 0)))
                     if lines or not asked.wait or backend.is_closing:
                         break
                     await rung.wait()
@@ -54,15 +66,8 @@ async def list_events(request: HttpRequest, backend: NamedDependency[Backend]) -
         pass
     nodes = await nodes_of(backend, lines)
     items = tuple(event_of(backend, line, nodes.get(line.execution_id, "")) for line in lines)
-    return await answer(request, ClusterEvents(cursor=cursor_of(lines, asked.after), items=items))
-
-
-def cursor_of(lines: list[Happening], before: str) -> str:
-    """Where to go on behind some lines."""
-    if not lines:
-        return before or BEGINNING
-    last = lines[-1]
-    return f"{last.time}.{last.seq}.{last.job_id}"
+    time, job_id, seq = (lines[-1].time, lines[-1].job_id, lines[-1].seq) if lines else wanted.after or BEGINNING
+    return await answer(request, ClusterEvents(cursor=f"{time}.{seq}.{job_id}", items=items))
 
 
 def place_of(cursor: str) -> tuple[int, str, int]:

@@ -71,6 +71,8 @@ class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     after: tuple[int, str, int] | None = None
     """Time, job and number of the line to go on behind; None = the newest lines."""
+    namespaces: tuple[str, ...] = ()
+    """Only lines of jobs of these namespaces, and none of nodes; empty = all lines."""
     limit: int = 100
 
 
@@ -165,7 +167,7 @@ class Store(Protocol):
         """The latest execution, or the latest failed one, of each partition or of each of `indices`; ascending by index."""
 
     async def events(self, query: EventQuery) -> list[Happening]:
-        """Lines of history of all jobs and, with an empty job id, of nodes."""
+        """Lines of history of all jobs, or of some namespaces' jobs; of all, with an empty job id, those of nodes, too."""
 
     async def history(self, query: HistoryQuery) -> tuple[list[Happening], bool]:
         """A page of history, and whether there are more lines of the job after it (of any level or execution)."""

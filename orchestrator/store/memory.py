@@ -210,9 +210,11 @@ class MemoryStore:
         ]  # fmt: skip
 
     async def events(self, query: EventQuery) -> list[Happening]:
-        """Lines of history of everything."""
+        """Lines of history of everything, or of some namespaces."""
         place = attrgetter("time", "job_id", "seq")
-        lines = sorted((line for lines in self._history.values() for line in lines.values()), key=place)
+        seen = {record.job.id for record in self._latest() if record.job.namespace in query.namespaces}
+        histories = (lines for job, lines in self._history.items() if job in seen or not query.namespaces)
+        lines = sorted((line for lines in histories for line in lines.values()), key=place)
         after = query.after
         if after is None:
             return lines[-query.limit :]

@@ -198,7 +198,7 @@ class SqliteStore:
         return await self._read(reads.glances, job_id, version, indices, is_failed)
 
     async def events(self, query: EventQuery) -> list[Happening]:
-        """Lines of history of everything."""
+        """Lines of history of everything, or of some namespaces."""
         return await self._read(reads.events, query)
 
     async def history(self, query: HistoryQuery) -> tuple[list[Happening], bool]:

@@ -16,6 +16,7 @@ from tests.helpers.records import (
     execution_record,
     happening,
     job_id,
+    job_record,
     partition_record,
 )
 
@@ -94,6 +95,21 @@ async def test_events_are_of_all_jobs_and_nodes_in_the_order_of_their_times(subj
     assert await store.events(EventQuery(after=(NOW + 2, "", 1), limit=1)) == [late]
     assert await store.events(EventQuery(after=(NOW + 3, job_id(1), 2))) == [other]
     assert await store.events(EventQuery(after=(NOW + 3, job_id(2), 1))) == []
+
+
+async def test_events_of_namespaces_fill_a_page_with_those_of_their_jobs_alone(subject: Subject) -> None:
+    node = Happening(job_id=JobId(""), seq=1, job_version=0, level=Level.NODE, topic="Node", message="", time=NOW)
+    records = [job_record(number, namespace=name) for number, name in ((1, "a"), (2, "b"), (3, "c"))]
+    records.append(job_record(1, 2, namespace="a"))
+    lines = [happening(seq, number) for seq in (1, 2, 3) for number in (1, 2, 3)]
+    await subject.commit(jobs=records, happenings=[node, *lines])
+    store = subject.store
+    ours = [line for line in lines if line.job_id != job_id(3)]
+    assert await store.events(EventQuery(namespaces=("a", "b"))) == ours
+    assert await store.events(EventQuery(namespaces=("a", "b"), limit=3)) == ours[-3:]
+    assert await store.events(EventQuery(namespaces=("b",), after=(NOW, "", 0), limit=2)) == [lines[1], lines[4]]
+    assert await store.events(EventQuery(namespaces=("c",), after=(NOW + 3, job_id(2), 3))) == [lines[8]]
+    assert await store.events(EventQuery(namespaces=("d",))) == []
 
 
 async def test_inputs_are_those_of_the_executions(subject: Subject) -> None:

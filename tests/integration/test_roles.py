@@ -285,7 +285,6 @@ async def test_a_token_reaches_the_jobs_of_its_namespaces_only(
                 if error.get("Component") == "Authorizer":
                     wrong.append((method, path, ids["a"], status, error))
     assert not wrong
-    assert (await status_of(http, "GET", "/api/v1/orchestrator/events", team))[0] == 403, "it tells of all namespaces"
     for namespace, status in (("a", 200), ("c", 403), ("", 403)):
         body = {"Job": plain_job(f"new-{namespace}", Namespace=namespace)}
         assert (await http.put(JOBS, json=body, headers=mine)).status_code == status
@@ -317,6 +316,33 @@ async def test_the_watch_tells_a_token_of_the_jobs_of_its_namespaces_only(
     assert not told & {ids["c"], ids["new-c"]}
     refused = await status_of(http, "GET", "/api/v1/orchestrator/watch?namespace=c", team)
     assert (refused[0], refused[1]["Component"]) == (403, "Authorizer")
+
+
+async def test_events_tell_a_token_of_the_jobs_of_its_namespaces_only(
+    http: httpx.AsyncClient, admin: Api, node: Agent, tmp_path: Path
+) -> None:
+    team, _ = create(tmp_path, "team", Role.VIEWER, ("a", "b"), 0)
+    client = OrchestratorClient(str(http.base_url).rstrip("/"), token=team)
+    async with client.http:
+        await admin.submit("first", Namespace="c")
+        await node.sync()
+        nothing = await client.events()
+        assert nothing.items == ()
+        ids = {namespace: await admin.submit("same", Namespace=namespace) for namespace in ("a", "b", "c")}
+        told = await client.events(after=nothing.cursor)
+        assert {event.job_id for event in told.items} == {ids["a"], ids["b"]}
+        assert {event.job_id for event in (await client.events(limit=2)).items} <= {ids["a"], ids["b"]}
+        behind = await client.events(after=told.cursor)
+        await admin.submit("last", Namespace="c")
+        later = await client.events(after=behind.cursor)
+        assert later.items == ()
+        assert later.cursor > behind.cursor, "what others do is not read again with the next question"
+        assert ids["c"] not in later.cursor
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            waiting = group.create_task(client.events(after=later.cursor, wait=30))
+            await admin.submit("more", Namespace="c")
+            mine = await admin.submit("more", Namespace="b")
+        assert {event.job_id for event in waiting.result().items} == {mine}
 
 
 async def test_a_request_costs_less_than_50_microseconds_more(tmp_path: Path) -> None:
