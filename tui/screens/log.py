@@ -192,6 +192,7 @@ class LogPage(Page, inherit_bindings=False):
         elif found and view.count and not (had_some and is_again):
             here = view.number(view.cursor)
             view.show_line(next((line for line in found if line >= here), found[-1]))
+        self.paint()
 
     def action_match(self, step: int) -> None:
         """The next match; without a search the next trouble."""
