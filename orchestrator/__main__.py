@@ -22,6 +22,7 @@ from orchestrator.config import Config, is_loopback, read_config, refuse_exposur
 from orchestrator.contract.ids import NodeId
 from orchestrator.contract.settings import ConfigError
 from orchestrator.errors import OrchestratorError
+from orchestrator.ratelimit import limited
 from orchestrator.reactor import Reactor
 from orchestrator.results import Results
 from orchestrator.routes.backend import Backend
@@ -162,7 +163,7 @@ def tls_of(config: Config) -> ssl.SSLContext | None:
 def server_config(backend: Backend, tls: ssl.SSLContext | None) -> uvicorn.Config:
     """How HTTP is spoken."""
     return uvicorn.Config(
-        create_app(backend),
+        limited(create_app(backend)),
         loop="uvloop",
         ssl_context_factory=None if tls is None else lambda *_: tls,
         http="httptools",
@@ -210,7 +211,7 @@ def identity(directory: Path) -> NodeId:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"error: {message}\n")
     return code
 
 

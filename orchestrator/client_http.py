@@ -25,7 +25,7 @@ AUTH = "/api/v1/auth"
 Query = Mapping[str, str | int | float | bool | None]
 
 PATIENCE = 15.0
-"""Seconds during which a request whose connection was lost is repeated."""
+"""Seconds during which a request is repeated whose connection was lost, or of which there were too many."""
 HOW_TO_REACH = "start one with: shoal devstack; or name another with --api-host and --api-port"
 BEYOND = (
     (
@@ -43,6 +43,7 @@ BEYOND = (
 )
 """What a Bacalhau cannot do: by the end of the path that asks for it, and what to do instead."""
 HOW_TO_TRUST = "give --ca-file the certificate of the authority that made it, and call the name that it was made for"
+TOO_MUCH = "too many requests come from this address: run fewer commands at once, or try again in a while"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -119,6 +120,8 @@ class Connection:
         parts = urlsplit(self.url)
         self.is_local = parts.hostname in LOOPBACK
         self.tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        self.has_own_transport = transport is not None
+        """Whether requests go anywhere else than over the network."""
         self.http = httpx.AsyncClient(
             base_url=self.url,
             headers=self.headers,
@@ -204,14 +207,19 @@ class Connection:
         return True
 
     async def _send(self, method: str, path: str, query: Mapping[str, str], content: bytes | None) -> httpx.Response:
-        """Send, and send again while the connection breaks *after* something of it worked; a first refusal is final."""
+        """Send, and send again while the connection breaks *after* something of it worked; a first refusal is final.
+
+        Also while the server says that this address asks too much: it has done nothing then.
+        """
         give_up = time.monotonic() + PATIENCE
         headers = {} if content is None else {"Content-Type": "application/json"}
         has_begun = False
         pause = 0.1
         while True:
             try:
-                return await self.http.request(method, path, params=query, content=content, headers=headers)
+                response = await self.http.request(method, path, params=query, content=content, headers=headers)
+                if response.status_code != httpx.codes.TOO_MANY_REQUESTS or time.monotonic() + pause > give_up:
+                    return response
             except httpx.TransportError as error:
                 is_final = isinstance(error, (httpx.UnsupportedProtocol, httpx.TimeoutException))
                 has_begun = has_begun or not isinstance(error, httpx.ConnectError)
@@ -244,7 +252,7 @@ def refusal(status: int, content: bytes) -> ClientError:
         status=envelope.status or status,
         code=envelope.code,
         component=envelope.component,
-        hint=envelope.hint,
+        hint=envelope.hint or (TOO_MUCH if status == httpx.codes.TOO_MANY_REQUESTS else ""),
         problems=envelope.problems,
     )
 

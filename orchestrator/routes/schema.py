@@ -79,6 +79,7 @@ def operation(
         "parameters": parameters,
         "responses": {
             "200": {"description": "Done", "content": content},
+            "429": {"description": "This address asks too much: more than 1000 requests a second", "content": refusal},
             "default": {"description": "Refused", "content": refusal},
         },
     }

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from orchestrator import client_http
 from orchestrator.client import ClientError, OrchestratorClient, UnreachableError
 from orchestrator.client_stream import archive, every_job
 from orchestrator.contract.api import JobList
@@ -79,6 +80,22 @@ async def test_nothing_is_repeated_when_nobody_was_there_at_first() -> None:
         with pytest.raises(UnreachableError, match="connection refused"):
             await client.jobs()
     assert len(api.requests) == 1
+
+
+async def test_who_asks_too_much_asks_again_and_is_told_when_that_does_not_help(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = FakeApi()
+    api.refuse("GET", f"{JOBS}/x", 429, "InternalError", "rate limit exceeded")
+    refused = httpx.Response(429, json={"Status": 429, "Message": "rate limit exceeded", "Code": "InternalError"})
+    api.on("PUT", JOBS, refused, refused, {"JobID": JOB_ID, "EvaluationID": "1", "Warnings": None})
+    async with client_of(api) as client:
+        assert (await client.submit(job_of(3, JobStateType.PENDING))).job_id == JOB_ID
+        monkeypatch.setattr(client_http, "PATIENCE", 0.0)
+        with pytest.raises(ClientError, match="rate limit exceeded") as error:
+            await client.job("x")
+    assert "fewer commands at once" in error.value.hint
+    assert len({body["IdempotencyToken"] for body in api.sent("PUT")}) == 1
 
 
 async def test_a_submission_holds_nothing_that_the_server_sets() -> None:
