@@ -7,9 +7,11 @@ import pytest
 
 from orchestrator.auth import Role, hash_of
 from orchestrator.tokens import create, create_join, join
+from tests.helpers.fake_api import ordinary
 from tests.helpers.server import Agent, Api, orchestrator
 from tests.helpers.terminal import app_for, screen, shows
 from tui.app import ShoalApp
+from tui.screens.events import EventsPage
 
 NODE_TOKEN = "shoal_n_" + "a" * 32
 KEYS = {"compose", "retry failed", "stop"}
@@ -105,3 +107,30 @@ async def test_a_token_of_one_namespace_sees_its_jobs_as_they_change(api: Api, a
         await api.submit("more", count=1, Namespace="team")
         await shows(pilot, "more")
         assert "theirs" not in screen(app)
+
+
+async def test_a_token_of_one_namespace_sees_what_happened_to_its_jobs(api: Api, agent: Agent, token: Token) -> None:
+    await api.submit("theirs", count=1, Namespace="other")
+    await api.submit("ours", count=1, Namespace="team")
+    await agent.sync()
+    app = app_for(api.url, token=token(Role.VIEWER, ("team",)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "ours")
+        await pilot.press("g", "v")
+        await shows(pilot, "Job submitted")
+        assert isinstance(app.screen, EventsPage)
+        assert {event.job_name for event in app.screen.rows} == {"ours"}
+
+
+@pytest.mark.parametrize("keys", [("g", "v"), ("E",), ("colon", *"node", "space", "n", "enter")])
+async def test_a_list_that_is_refused_says_why_in_the_place_of_rows(keys: tuple[str, ...]) -> None:
+    api = ordinary()
+    app = app_for(api)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shows(pilot, "4/5")
+        for path in ("/api/v1/orchestrator/events", ".*/failures", "/api/v1/orchestrator/nodes/n"):
+            api.refuse("GET", path, 403, "Forbidden", "not for [/you]")
+        await pilot.press(*keys)
+        await shows(pilot, "not for [/you]")
+        assert "loading" not in screen(app)
+        assert screen(app).count("not for [/you]") == 1

@@ -114,6 +114,7 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
             app.tell_screens(LinkChanged())
         except ClientError as error:
             self.problem = error.message
+            self._say_why_empty()
         else:
             self.problem = ""
             if rows is not None:
@@ -144,12 +145,17 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
             rows = self.sorted(rows)
         self.rows = rows
         table = self.table
-        table.empty = self.EMPTY if self.is_known else "loading …"
+        self._say_why_empty()
         table.show(len(rows), self.cells)
         at = next((at for at, row in enumerate(rows) if self.key(row) == here), None)
         if at is not None:
             table.point(at)
         self.refresh_bindings()
+
+    def _say_why_empty(self) -> None:
+        """In the place of rows: that there are none, or as long as nothing is known, why."""
+        self.table.empty = self.EMPTY if self.is_known else self.problem or "loading …"
+        self.table.refresh()
 
     def sorted(self, rows: list[R]) -> list[R]:
         """Rows in the order that was chosen: numbers from the largest, text from A."""
@@ -166,7 +172,7 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
         if not self.is_attached:
             return
         left = self.headline()
-        if self.problem:
+        if self.problem and self.is_known:
             left = [(f" {self.problem}", "failed")]
         right: list[Piece] = []
         if self._filter:
