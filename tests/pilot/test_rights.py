@@ -9,12 +9,15 @@ from orchestrator.auth import Role, hash_of
 from orchestrator.tokens import create, create_join, join
 from tests.helpers.fake_api import ordinary
 from tests.helpers.server import Agent, Api, orchestrator
-from tests.helpers.terminal import app_for, screen, shows
+from tests.helpers.terminal import app_for, screen, shows, wait_for
 from tui.app import ShoalApp
 from tui.screens.events import EventsPage
+from tui.screens.logs_all import LogsPage
 
 NODE_TOKEN = "shoal_n_" + "a" * 32
 KEYS = {"compose", "retry failed", "stop"}
+MARKS = {"mark", "mark range", "mark all"}
+"""Of jobs: for nothing else than acting on them. Those of partitions also pick the logs that are read."""
 Token = Callable[[Role, tuple[str, ...]], str]
 
 
@@ -68,12 +71,19 @@ async def test_a_viewer_is_offered_nothing_that_acts(api: Api, agent: Agent, tok
         first = screen(app).splitlines()[0]
         assert "viewer-0" in first
         assert first.endswith(" ro")
-        assert not KEYS & offered(app)
+        assert not (KEYS | MARKS) & offered(app)
         before = app.screen
         await pilot.press("x", "r", "c")
         await pilot.pause()
         assert app.screen is before
-        await pilot.press("g", "n")
+        await pilot.press("space", "V", "asterisk", "enter")
+        await shows(pilot, "partitions")
+        assert MARKS - {"mark all"} <= offered(app)
+        await pilot.press("space", "L")
+        await wait_for(pilot, lambda: isinstance(app.screen, LogsPage), "the logs of what is marked")
+        assert isinstance(app.screen, LogsPage)
+        assert app.screen.select == "0"
+        await pilot.press("escape", "escape", "escape", "g", "n")
         await shows(pilot, "Connected")
         assert "drain" not in offered(app)
 
@@ -85,7 +95,7 @@ async def test_an_operator_acts_on_jobs_and_not_on_nodes(api: Api, agent: Agent,
     async with app.run_test(size=(120, 40)) as pilot:
         await shows(pilot, "etl")
         assert " ro " not in screen(app).splitlines()[0]
-        assert offered(app) >= KEYS
+        assert offered(app) >= KEYS | MARKS
         await pilot.press("g", "n")
         await shows(pilot, "Connected")
         assert "drain" not in offered(app)

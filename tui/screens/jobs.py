@@ -280,7 +280,9 @@ class JobsPage(Page, inherit_bindings=False):
             self.shoal.open_job(self.focus_now())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What acts on a job needs one."""
+        """What acts on a job needs one; marks are for nothing else than acting."""
+        if action in ("mark", "mark_range", "mark_all") and self.is_read_only:
+            return False
         needs_rows = ("retry", "stop", "mark", "mark_range", "mark_all", "copy", "copy_spec", "compose_from", "save")
         if action in needs_rows and not self.rows:
             return False
