@@ -20,8 +20,6 @@ STATUS = "sandbox.json"
 TMP = "/tmp"  # noqa: S108 (the sandbox's own, not the machine's)
 OWN = ("proc", "dev", "tmp", "run", "lost+found")
 """Top-level directories that are the sandbox's own, or hidden."""
-CONTAINERS = tuple(Path("/var/lib", name) for name in ("docker", "containerd", "containers"))
-"""Where engines keep containers: their mounts come and go, and a sandbox cannot be made of what goes meanwhile."""
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
 """What root may do inside; not mount, not trace, not talk to devices."""
 PROBES = 5
@@ -43,8 +41,7 @@ class Bubblewrap:
         self._program = program
         self._data_directory = data_directory
         entries = sorted(entry for entry in Path("/").iterdir() if entry.is_dir() and entry.name not in OWN)
-        self._whole = {entry: tuple(_exposed(entry, (), ())) for entry in entries}
-        self._parted = {entry: tuple(_exposed(entry, (), CONTAINERS)) for entry in entries}
+        self._exposed = {entry: tuple(_exposed(entry, ())) for entry in entries}
         self._fixed = ["--unshare-pid", "--unshare-ipc", "--json-status-fd", "3", "--unsetenv", "SHOAL_OWNER"]
         if os.geteuid() == 0:
             self._fixed += ["--cap-drop", "ALL"]
@@ -109,10 +106,9 @@ class Bubblewrap:
         mounts = sorted((*launch.inputs, *launch.outputs), key=lambda mount: mount.target)
         yield from ("--tmpfs", "/")
         targets = [Path(mount.target) for mount in mounts]
-        hidden = CONTAINERS if _has_containers() else ()  # shown as a whole a sandbox costs half as much
-        for entry, options in (self._parted if hidden else self._whole).items():
+        for entry, options in self._exposed.items():
             is_touched = any(entry in target.parents for target in targets)
-            yield from _exposed(entry, targets, hidden) if is_touched else options
+            yield from _exposed(entry, targets) if is_touched else options
         yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", TMP)
         if self._data_directory.parts[1:2] not in {(name,) for name in OWN}:
             yield from ("--tmpfs", str(self._data_directory))
@@ -140,25 +136,15 @@ def _resolver() -> Iterator[str]:
         yield from ("--ro-bind-try", str(target), str(target))
 
 
-def _has_containers() -> bool:
-    """Whether any container's files are mounted at this moment."""
-    mounts = Path("/proc/self/mountinfo").read_text()
-    return any(f" {place}/" in mounts for place in CONTAINERS)
-
-
-def _exposed(path: Path, targets: Sequence[Path], hidden: Sequence[Path]) -> Iterator[str]:
-    """Show a path of the machine read-only. Where a target is to be made or something hidden below it: entry by entry."""
-    if path in hidden:
-        return
-    is_parted = any(path in target.parents and not target.exists() for target in targets) or any(
-        path in place.parents and place.exists() for place in hidden
-    )
+def _exposed(path: Path, targets: Sequence[Path]) -> Iterator[str]:
+    """Show a path of the machine read-only. Where a target is to be made below it: entry by entry."""
+    is_parted = any(path in target.parents and not target.exists() for target in targets)
     if path.is_symlink():
         yield from ("--symlink", str(path.readlink()), str(path))
     elif is_parted and path.is_dir():
         yield from ("--dir", str(path))
         for entry in sorted(path.iterdir()):
-            yield from _exposed(entry, targets, hidden)
+            yield from _exposed(entry, targets)
     else:
         yield from ("--ro-bind-try", str(path), str(path))
 

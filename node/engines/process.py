@@ -7,6 +7,7 @@ again by its environment (`BACALHAU_EXECUTION_ID`, `SHOAL_OWNER`), also by an ag
 import asyncio
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import signal
@@ -23,6 +24,7 @@ from node.engines.ends import Ends
 from node.engines.layout import Layout, bare_layout
 from node.engines.ports import Ports, variables
 from node.engines.spawn import spawn
+from node.engines.still import still
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.ids import ExecutionId
 from orchestrator.contract.job import SpecConfig
@@ -121,7 +123,8 @@ class ProcessEngine:
         try:
             if layout.status is not None:
                 status = os.open(layout.status, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            return spawn(
+            start = functools.partial(
+                spawn,
                 layout.program,
                 layout.arguments,
                 layout.environment,
@@ -130,6 +133,7 @@ class ProcessEngine:
                 stderr=launch.stderr,
                 keep=status,
             )
+            return start() if status is None else still().start(start)
         except OSError as error:
             message = f"{layout.program}: cannot be run: {error.strerror}"
             if error.errno in OURS:
@@ -366,10 +370,7 @@ def _is_child(pid: int) -> bool:
 
 
 def _not_started(complaint: str) -> Outcome:
-    """Bubblewrap never came to run the program: the program's fault, or ours when the sandbox itself could not be made.
-
-    The latter happens when one of the machine's mounts (a container's, say) goes away while it is being shown.
-    """
+    """Bubblewrap never came to run the program: the program's fault, or ours when the sandbox itself could not be made."""
     if complaint.startswith("bwrap: execvp"):
         return Outcome(exit_code=126, cause=Cause.EXIT, message=f"cannot be run: {complaint}")
     return Outcome(exit_code=None, cause=Cause.AGENT, message=f"no sandbox: {complaint}")
