@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.enums import MediaType, ScopeType
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
 from orchestrator.contract.api import MAX_BODY, ErrorEnvelope
@@ -205,7 +206,7 @@ def refuse_request(request: HttpRequest, error: Exception) -> Response[bytes]:
         log.info("request_broken_off", path=request.url.path, reason=error.detail)
         status = 400
     message = MESSAGES.get(status, error.detail)
-    return enveloped(
+    answer = enveloped(
         ErrorEnvelope(
             status=status,
             message=message,
@@ -221,6 +222,10 @@ def no_such_name(raw_path: bytes) -> OrchestratorError | None:
     found = SLASHED.match(raw_path)
     if found is None:
         return None
+    if status == 405:
+        known = (error.headers or {}).get("allow", "").split(", ")
+        answer.set_header("Allow", ", ".join(sorted({method for method in known if method.isupper()})))
+    return answer
     name = unquote(found["name"].decode(errors="replace"))
     return JobNotFoundError(name) if found["kind"] == b"jobs" else NodeNotFoundError(name)
 
@@ -273,4 +278,20 @@ async def add_headers(message: Message, scope: Scope) -> None:
     start: HTTPResponseStartEvent = message
     sent = next((value for key, value in scope["headers"] if key == b"x-request-id"), b"")
     identity = sent or "".join(secrets.choice(string.ascii_letters) for _ in range(32)).encode()
+def methods_by_path() -> dict[str, str]:
+    """What `Allow` says of every path, as the router writes it: of a path with several handlers Litestar names only some."""
+    found: dict[str, set[str]] = {}
+    for handler in HANDLERS:
+        if isinstance(handler, HTTPRouteHandler):
+            for path in handler.paths:
+                found.setdefault(re.sub(r":\w+}", "}", path), {"OPTIONS"}).update(handler.http_methods)
+    return {path: ", ".join(sorted(methods)) for path, methods in found.items()}
+
+
+ALLOWED = methods_by_path()
+
+
     start["headers"] = [*start["headers"], *HEADERS, (b"x-request-id", identity)]
+    if scope.get("method") == "OPTIONS" and start["status"] == 204:
+        others = (one for one in start["headers"] if one[0] != b"allow")
+        start["headers"] = [*others, (b"allow", ALLOWED[scope["path_template"]].encode())]

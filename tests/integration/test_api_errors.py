@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from litestar.handlers import HTTPRouteHandler
 
+from orchestrator.app import HANDLERS
 from orchestrator.contract.decode import Decoded, decode_job
 from orchestrator.routes import jobs
 from orchestrator.routes.auth import SHA256_PREFIX
@@ -47,6 +49,24 @@ async def test_unknown_routes_and_methods_are_told_from_unknown_jobs(api: Api) -
         assert answer.json()["Component"] != "APIServer"
     for path in ("partitions/retry", "partitions/stop"):
         assert (await api.ask("PUT", f"{JOBS}/none/{path}", {"Select": "all"})).status_code == 404
+
+
+async def test_every_path_says_which_methods_it_has(api: Api) -> None:
+    methods: dict[str, set[str]] = {}
+    for handler in HANDLERS:
+        if isinstance(handler, HTTPRouteHandler):
+            for template in handler.paths:
+                path = re.sub(r"{\w+:(\w+)}", lambda part: "1" if part[1] == "int" else "x", template)
+                methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
+    assert methods[JOBS] == {"GET", "OPTIONS", "POST", "PUT"}
+    for path, known in methods.items():
+        allowed = await api.ask("OPTIONS", path)
+        assert (allowed.status_code, allowed.headers["allow"]) == (204, ", ".join(sorted(known))), path
+        for verb in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - known:
+            wrong = await api.ask(verb, path)
+            assert (wrong.status_code, wrong.headers["allow"]) == (405, ", ".join(sorted(known))), (verb, path)
+            if verb != "HEAD":
+                assert (wrong.json()["Message"], wrong.json()["Code"]) == ("Method Not Allowed", "InternalError")
 
 
 @pytest.mark.parametrize(

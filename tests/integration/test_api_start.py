@@ -112,7 +112,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         code, said = refused("--port", port, "--data-dir", str(tmp_path))
     assert code == 1
-    assert said.strip() == f"cannot listen on 127.0.0.1:{port}: another program has it; give --port another one"
+    assert said.strip() == f"error: cannot listen on 127.0.0.1:{port}: another program has it; give --port another one"
 
 
 def test_idle_it_takes_less_than_90_megabytes(start: Start) -> None:
