@@ -160,6 +160,8 @@ class ShoalApp(App[int], inherit_bindings=False):
     async def on_mount(self) -> None:
         """Read the keymap, begin to follow the cluster, open the job that was asked for."""
         self._ask_terminal("\x1b7\x1b[1;1H█", "\x1b[1;1H  \x1b8")
+        for signal in (self.app_suspend_signal, self.app_resume_signal):
+            signal.subscribe(self, lambda _: self.terminal.forget(self.monotonic()), immediate=True)
         self.set_keymap(self._read_keymap())
         self.reconnect()
         if self.options.job:

@@ -2,12 +2,15 @@
 
 import httpx
 import pytest
+from textual.driver import Driver
+from textual.events import CursorPosition
 
 from orchestrator.contract.api import JobList
 from orchestrator.contract.job import JobStateType
 from tests.helpers.fake_api import JOBS, FakeApi, job_of, ordinary
 from tests.helpers.terminal import app_for, quiet, screen, shows, wait_for
 from tui.screens.job import JobPage
+from tui.screens.jobs import JobsPage
 
 GONE = httpx.ConnectError("All connection attempts failed")
 
@@ -84,3 +87,32 @@ async def test_esc_and_a_key_right_behind_it_are_both() -> None:
         await shows(pilot, "last error")
         await pilot.press("alt+O")
         await shows(pilot, "sort: newest")
+
+
+async def test_the_time_that_another_program_had_the_terminal_is_not_the_terminals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = app_for(quiet(ordinary()))
+    now = 100.0
+    monkeypatch.setattr(app, "monotonic", lambda: now)
+    monkeypatch.setattr(Driver, "can_suspend", True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "4/5")
+        page = app.screen
+        assert isinstance(page, JobsPage)
+        app.terminal.ask(now)
+        app.terminal.answered(now)
+        app.terminal.ask(now)
+        now += 0.24
+        page.show_header()
+        await shows(pilot, "term 240 ms")
+        with app.suspend():
+            now += 60
+        page.show_header()
+        await pilot.pause()
+        assert "term" not in screen(app).splitlines()[0]
+        app.post_message(CursorPosition(1, 1))
+        await wait_for(pilot, lambda: app.terminal.ask(now), "the answer that came late is taken for none")
+        page.show_header()
+        await pilot.pause()
+        assert "term" not in screen(app).splitlines()[0]

@@ -9,7 +9,7 @@ SLOW = 0.150
 """Seconds from which on the operator is told, and pictures come half as often."""
 SLOWEST_RATE = 1.0
 NEVER_ANSWERS = 3.0
-"""Seconds after which a terminal that has never answered is not waited for any more."""
+"""Seconds after which a terminal that has never answered, and an answer that went astray, is not waited for any more."""
 LOST = 30.0
 """Seconds after which an answer counts as lost."""
 ALL_LINES = 64
@@ -25,11 +25,12 @@ class RoundTrip:
         self._last = 0.0
         self._least = LOST
         self._asked: float | None = None
+        self._forgotten_until = 0.0
         self._has_answered = self._is_mute = self._is_owed = False
 
     def ask(self, now: float) -> bool:
         """Whether to ask now: never two at once. What is written meanwhile is asked for after the answer."""
-        self._is_owed = self.is_busy(now)
+        self._is_owed = self.is_busy(now) or now < self._forgotten_until
         if not self._is_owed:
             self._asked = now
         return not self._is_owed
@@ -37,7 +38,8 @@ class RoundTrip:
     def answered(self, now: float) -> bool:
         """The answer came, an answer that nobody waits for tells nothing; whether to ask again."""
         if self._asked is None:
-            return False
+            was_forgotten, self._forgotten_until = now < self._forgotten_until, 0.0
+            return was_forgotten and self._is_owed
         self._last = now - self._asked
         self._least = min(self._least, self._last)
         self._asked, self._has_answered, self._is_mute = None, True, False
@@ -47,6 +49,11 @@ class RoundTrip:
         elif queued < SLOW / 2:
             self.lines = min(ALL_LINES, self.lines + 1)
         return self._is_owed
+
+    def forget(self, now: float) -> None:
+        """Another program had the terminal: the answer that was on its way went there, or comes late and tells nothing."""
+        if self._asked is not None:
+            self._asked, self._forgotten_until = None, now + NEVER_ANSWERS
 
     def is_busy(self, now: float) -> bool:
         """Whether it has not got yet to what was written before it was asked."""

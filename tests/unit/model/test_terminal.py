@@ -58,3 +58,28 @@ def test_what_is_on_the_way_counts_before_it_is_answered() -> None:
     trip.ask(1.0)
     assert trip.text(1.05) == ""
     assert trip.text(1.24) == "term 240 ms"
+
+
+def test_what_was_on_its_way_while_another_program_had_the_terminal_tells_nothing() -> None:
+    trip = after(0.01)
+    trip.ask(1.0)
+    trip.forget(60.0)
+    assert trip.text(60.0) == ""
+    assert not trip.is_busy(60.0), "pictures do not wait for it"
+    assert not trip.ask(60.1), "its answer would be taken for that of the next question"
+    assert trip.answered(60.2), "it came: what was written meanwhile is asked for"
+    assert trip.text(60.2) == ""
+    assert trip.ask(60.2)
+    trip.answered(60.44)
+    assert trip.text(60.44) == "term 240 ms"
+
+
+def test_an_answer_that_went_to_another_program_is_not_waited_for() -> None:
+    trip = after(0.01)
+    trip.ask(1.0)
+    trip.forget(60.0)
+    trip.forget(61.0)
+    assert not trip.ask(62.9)
+    assert trip.ask(63.0)
+    assert not trip.answered(63.01)
+    assert trip.seconds(63.01) < 0.1
