@@ -162,20 +162,6 @@ def known_of(entry: JobEntry, index: int, stopping: frozenset[int], now: Timesta
     )
 
 
-def ranges_of(indices: Sequence[int]) -> tuple[range, ...]:
-    """Ascending indices as ranges."""
-    if not indices:
-        return ()
-    breaks = [at for at in range(1, len(indices)) if indices[at] != indices[at - 1] + 1]
-    firsts, lasts = [0, *breaks], [*(at - 1 for at in breaks), len(indices) - 1]
-    return tuple(range(indices[first], indices[last] + 1) for first, last in zip(firsts, lasts, strict=True))
-
-
-def text_of(indices: Sequence[int]) -> str:
-    """Ascending indices as text: `3-9,12`."""
-    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in ranges_of(indices))
-
-
 def group_of(failure: ExecutionRecord | Glance) -> str:
     """The id of the group that a failure belongs to: stable over restarts and jobs."""
     return group_id(failure.cause or Cause.AGENT, failure.exit_code, failure.message)

@@ -342,5 +342,14 @@ def parse_ranges(text: str) -> list[range]:
 
 def format_ranges(indices: Iterable[int]) -> str:
     """The shortest text of indices, in any order: `3-9,12`."""
-    merged = _merged(range(index, index + 1) for index in indices)
-    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in merged)
+    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in ranges_of(indices))
+
+
+def ranges_of(indices: Iterable[int]) -> tuple[range, ...]:
+    """The fewest ranges of indices that come in any order, ascending."""
+    ordered = sorted(indices)
+    if not ordered:
+        return ()
+    breaks = [at for at in range(1, len(ordered)) if ordered[at] > ordered[at - 1] + 1]
+    firsts, lasts = [0, *breaks], [*(at - 1 for at in breaks), len(ordered) - 1]
+    return tuple(range(ordered[first], ordered[last] + 1) for first, last in zip(firsts, lasts, strict=True))

@@ -15,6 +15,7 @@ from orchestrator.contract.check_task import resource_problems
 from orchestrator.contract.ids import NodeId
 from orchestrator.contract.job import ResourcesConfig
 from orchestrator.contract.partitions import ActionResult
+from orchestrator.contract.selection import ranges_of
 from orchestrator.contract.spec import DURATION
 from orchestrator.contract.walk import nearest, shown
 from orchestrator.core.cluster import JobEntry
@@ -23,7 +24,7 @@ from orchestrator.core.model import Override
 from orchestrator.errors import CountChangedError, InvalidRequestError
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.wire import Envelope, HttpRequest, answer, body, checked, token_of
-from orchestrator.selection import parse, ranges_of, select
+from orchestrator.selection import parse, select
 
 
 class RetryRequest(Envelope, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from orchestrator.contract.execution import Cause
 from orchestrator.contract.grouping import normalised
 from orchestrator.contract.ids import NodeId
 from orchestrator.contract.partitions import Explanation, Explanations, FailureGroup, Failures, NodeReason
+from orchestrator.contract.selection import format_ranges
 from orchestrator.core.cluster import HUNGRY, JobEntry, Refusal
 from orchestrator.core.model import NEVER, ExecutionRecord
 from orchestrator.core.placement import refusal
@@ -20,7 +21,7 @@ from orchestrator.core.queueing import reasons_of
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import rfc3339, row_of, state_byte
 from orchestrator.routes.wire import HttpRequest, answer, query
-from orchestrator.selection import SLICE, group_of, parse, select, text_of
+from orchestrator.selection import SLICE, group_of, parse, select
 
 
 class ReasonQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +58,7 @@ def failure_group(backend: Backend, entry: JobEntry, group: str, failures: Seque
         exit_code=sample.exit_code,
         message=normalised(sample.message),
         count=len(failures),
-        partitions=text_of([failure.index for failure in failures]),
+        partitions=format_ranges([failure.index for failure in failures]),
         sample=row_of(entry, sample.index, state_byte(backend.reactor.cluster, entry, sample.index), sample),
     )
 
@@ -98,7 +99,7 @@ def explained(reason: str, indices: Sequence[int], refusals: dict[NodeId, Refusa
     nodes = tuple(
         NodeReason(node_id=node, reason=why.text if why else "has room") for node, why in (refusals or {}).items()
     )
-    return Explanation(reason=reason, count=len(indices), partitions=text_of(indices), nodes=nodes)
+    return Explanation(reason=reason, count=len(indices), partitions=format_ranges(indices), nodes=nodes)
 
 
 def backoff_text(entry: JobEntry, indices: Sequence[int]) -> str:

@@ -110,7 +110,7 @@ def fact_changes(left: Mapping[str, str], right: Mapping[str, str]) -> list[tupl
     return [(name, Change("=" if one == two else "~", one, two)) for name, one, two in pairs if one or two]
 
 
-def inputs_text(inputs: AttemptInputs | None) -> str:
+def inputs_summary(inputs: AttemptInputs | None) -> str:
     """How many files an attempt had, and of what size."""
     if inputs is None or not inputs.is_known:
         return "not reported"

@@ -20,7 +20,7 @@ from tui.model.diff import (
     fact_changes,
     facts,
     input_sizes,
-    inputs_text,
+    inputs_summary,
     named_changes,
     nearest_completed,
     variables,
@@ -63,7 +63,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         if self.job is None:
             return told
         is_told = self.job.task.input_sources or input_sizes(self.inputs)
-        had = {"inputs": inputs_text(self.inputs)} if is_told else {}
+        had = {"inputs": inputs_summary(self.inputs)} if is_told else {}
         return told | asked(self.job, self.attempt) | had
 
     @property

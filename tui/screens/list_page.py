@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import time
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Generic, TypeVar
 
@@ -47,21 +48,21 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
 
     # What a subclass says
 
+    @abstractmethod
     async def fetch(self) -> list[R] | None:
         """All rows; None = as before. Raises ClientError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cells(self, row: int) -> Sequence[Cell]:
         """The cells of a row that is shown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def key(self, row: R) -> str:
         """What tells rows apart: the cursor follows it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plain(self, row: R) -> Mapping[str, object]:
         """A row as it is saved, filtered and sorted."""
-        raise NotImplementedError
 
     def headline(self) -> list[Piece]:
         """What is said above the list, at the left."""
