@@ -35,6 +35,7 @@ from orchestrator.routes import (
     holding,
     inputs,
     jobs,
+    legacy,
     listing,
     logs,
     nodes,
@@ -96,6 +97,12 @@ HANDLERS = [
     overview.watch_cluster,
     events.list_events,
     nodes.change_node,
+    legacy.submit,
+    legacy.cancel,
+    legacy.list_jobs,
+    legacy.states,
+    legacy.events,
+    legacy.results,
     admission.join_node,
     agents.sync,
     agents.put_log,
@@ -215,6 +222,10 @@ def refuse_request(request: HttpRequest, error: Exception) -> Response[bytes]:
             component="APIServer",
         )
     )
+    if status == 405:
+        known = (error.headers or {}).get("allow", "").split(", ")
+        answer.set_header("Allow", ", ".join(sorted({method for method in known if method.isupper()})))
+    return answer
 
 
 def no_such_name(raw_path: bytes) -> OrchestratorError | None:
@@ -222,10 +233,6 @@ def no_such_name(raw_path: bytes) -> OrchestratorError | None:
     found = SLASHED.match(raw_path)
     if found is None:
         return None
-    if status == 405:
-        known = (error.headers or {}).get("allow", "").split(", ")
-        answer.set_header("Allow", ", ".join(sorted({method for method in known if method.isupper()})))
-    return answer
     name = unquote(found["name"].decode(errors="replace"))
     return JobNotFoundError(name) if found["kind"] == b"jobs" else NodeNotFoundError(name)
 
@@ -271,13 +278,6 @@ def check_client(request: HttpRequest) -> Response[dict[str, str]] | None:
     return Response(content, status_code=403, media_type=MediaType.JSON)
 
 
-async def add_headers(message: Message, scope: Scope) -> None:
-    """Give every answer the headers of the server, and the request its id back."""
-    if message["type"] != "http.response.start":
-        return
-    start: HTTPResponseStartEvent = message
-    sent = next((value for key, value in scope["headers"] if key == b"x-request-id"), b"")
-    identity = sent or "".join(secrets.choice(string.ascii_letters) for _ in range(32)).encode()
 def methods_by_path() -> dict[str, str]:
     """What `Allow` says of every path, as the router writes it: of a path with several handlers Litestar names only some."""
     found: dict[str, set[str]] = {}
@@ -291,6 +291,13 @@ def methods_by_path() -> dict[str, str]:
 ALLOWED = methods_by_path()
 
 
+async def add_headers(message: Message, scope: Scope) -> None:
+    """Give every answer the headers of the server, and the request its id back."""
+    if message["type"] != "http.response.start":
+        return
+    start: HTTPResponseStartEvent = message
+    sent = next((value for key, value in scope["headers"] if key == b"x-request-id"), b"")
+    identity = sent or "".join(secrets.choice(string.ascii_letters) for _ in range(32)).encode()
     start["headers"] = [*start["headers"], *HEADERS, (b"x-request-id", identity)]
     if scope.get("method") == "OPTIONS" and start["status"] == 204:
         others = (one for one in start["headers"] if one[0] != b"allow")

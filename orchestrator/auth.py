@@ -17,6 +17,9 @@ from orchestrator.errors import OrchestratorError
 JOBS = "/api/v1/orchestrator/jobs"
 NODES = "/api/v1/orchestrator/nodes"
 AGENTS = "/api/v1/agents/"
+LEGACY = ("/requester", "/api/v1/requester")
+"""Below them is what programs for Bacalhau 1.3 and before ask, all by POST."""
+LEGACY_WRITES = ("/submit", "/cancel")
 OPEN = frozenset(
     {
         "/",
@@ -169,6 +172,8 @@ def needed(method: str, path: str) -> Role | Other:
         return Other.JOIN if path.endswith("/join") else Other.NODE
     if path in OPEN or (path.startswith("/api/v1/auth/") and path != ME):
         return Other.NOTHING
+    if is_legacy(path):
+        return Role.OPERATOR if path.endswith(LEGACY_WRITES) else Role.VIEWER
     if method in ("GET", "HEAD", "OPTIONS"):
         return Role.VIEWER
     if path == JOBS or path.startswith(JOBS + "/"):
@@ -261,8 +266,15 @@ def credential(header: str) -> tuple[str | None, str]:
             raise UnauthorizedError(reason)
 
 
+def is_legacy(path: str) -> bool:
+    """Whether a route is one of Bacalhau 1.3 and before."""
+    return path.startswith(tuple(f"{one}/" for one in LEGACY))
+
+
 def capability(method: str, path: str) -> str:
     """What Bacalhau calls the right to a request: `read:job`, `write:node`, ..."""
+    if is_legacy(path):
+        return f"{'write' if path.endswith(LEGACY_WRITES) else 'read'}:job"
     things = {JOBS: "job", "/api/v1/agent/": "agent"}
     thing = next((word for begin, word in things.items() if path.startswith(begin)), "node")
     return f"{'read' if method == 'GET' else 'write'}:{thing}"

@@ -1,6 +1,7 @@
 """Who is let in: the one guard of all routes, the namespaces that a token is confined to, and nodes that join.
 
 A token confined to namespaces reaches a job through the guard only: the route gets the full id of the job that was checked.
+But for the routes of `legacy`, where the job is in the body: they see to it themselves.
 """
 
 import asyncio
@@ -107,21 +108,22 @@ class Admission:
                 raise ForbiddenError(reason)
             return
         given = next((text for key, text in connection.query_params.multi_items() if key.lower() == "namespace"), "")
-        entry = await self._entry(str(wanted), (given,) if given else who.namespaces)
+        entry = await entry_among(self.backend, str(wanted), (given,) if given else who.namespaces)
         refuse_other(who, entry.record.job.namespace, capability(method, path))
         params = connection.scope[
             "path_params"
         ]  # kept by the router for the next request of this path: not ours to change
         connection.scope["path_params"] = {**params, "job_id": entry.id}
 
-    async def _entry(self, wanted: str, namespaces: Sequence[str]) -> JobEntry:
-        """The job that is meant in the first of these namespaces that has one. Raises JobNotFoundError, AmbiguousJobError."""
-        for namespace in namespaces[:-1]:
-            try:
-                return await self.backend.reactor.entry(wanted, namespace)
-            except JobNotFoundError:
-                continue
-        return await self.backend.reactor.entry(wanted, namespaces[-1])
+
+async def entry_among(backend: Backend, wanted: str, namespaces: Sequence[str]) -> JobEntry:
+    """The job that is meant in the first of these namespaces that has one. Raises JobNotFoundError, AmbiguousJobError."""
+    for namespace in namespaces[:-1]:
+        try:
+            return await backend.reactor.entry(wanted, namespace)
+        except JobNotFoundError:
+            continue
+    return await backend.reactor.entry(wanted, namespaces[-1])
 
 
 def link_key(backend: Backend, job_id: str) -> str:

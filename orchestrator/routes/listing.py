@@ -203,18 +203,24 @@ def with_job(record: ExecutionRecord, jobs: Snapshots) -> bytes:
 async def list_results(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Listing:
     """Where the results of a job are: one item a completed partition that has published any, in their order."""
     entry = await backend.reactor.entry(job_id, query(request.query_params, ExecutionsQuery).namespace)
-    rows = await backend.reactor.store.partitions(entry.id, entry.record.job.version)
-    accepted = [row.accepted for row in rows if row.accepted]
-    found: list[ExecutionRecord] = []
-    for begin in range(0, len(accepted), SLICE):
-        found += await backend.reactor.store.executions_by_id(accepted[begin : begin + SLICE])
-    found.sort(key=lambda record: record.index)
+    found = await accepted_executions(backend, entry)
     base = f"{base_url(request)}/api/v1/orchestrator/jobs/{entry.id}/results"
     return await stream(
         request,
         (msgspec.json.encode(item) for item in published(found, base, link_key(backend, entry.id))),
         escapes=False,
     )
+
+
+async def accepted_executions(backend: Backend, entry: JobEntry) -> list[ExecutionRecord]:
+    """Those whose success counts, of the job's version, by partition."""
+    rows = await backend.reactor.store.partitions(entry.id, entry.record.job.version)
+    accepted = [row.accepted for row in rows if row.accepted]
+    found: list[ExecutionRecord] = []
+    for begin in range(0, len(accepted), SLICE):
+        found += await backend.reactor.store.executions_by_id(accepted[begin : begin + SLICE])
+    found.sort(key=lambda record: record.index)
+    return found
 
 
 def base_url(request: HttpRequest) -> str:

@@ -42,11 +42,15 @@ ROUTES = {
         GET JOB/partitions/{index:int}/inputs
         GET /api/v1/orchestrator/events | GET /api/v1/orchestrator/watch | WS JOB/logs
         GET JOB/partitions/{index:int}/attempts/{attempt:int}/log
+        POST /requester/list | POST /requester/states | POST /requester/events | POST /requester/results
+        POST /api/v1/requester/list | POST /api/v1/requester/states | POST /api/v1/requester/events
+        POST /api/v1/requester/results
         GET /api/v1/orchestrator/nodes | GET /api/v1/orchestrator/nodes/{node_id:str}
         """,
     "operator": """
         PUT JOBS | POST JOBS | DELETE JOB | PUT JOB | PATCH JOB | PUT JOB/rerun | PUT JOB/suspend | PUT JOB/resume
-         PUT JOB/partitions/retry | PUT JOB/partitions/stop
+        PUT JOB/partitions/retry | PUT JOB/partitions/stop
+        POST /requester/submit | POST /requester/cancel | POST /api/v1/requester/submit | POST /api/v1/requester/cancel
         """,
     "admin": "PUT /api/v1/orchestrator/nodes/{node_id:str}",
     "node": """

@@ -1,18 +1,21 @@
 #!/bin/bash
-# Bacalhau's Python SDK in a virtual environment of its own, below build/: clients.sh prints its interpreter.
+# Bacalhau's clients in a virtual environment of their own, below build/: `clients.sh NAME` installs what
+# tests/clients/NAME.txt names, which is complete where it is long, and prints its interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-home=build/clients
+name=$1
+wanted=tests/clients/$name.txt
+home=build/clients-$name
 python=$home/bin/python
-if [ ! -f $home/installed ]; then
+if ! cmp --quiet "$wanted" $home/installed; then
     mkdir -p build
-    exec 9>build/clients.lock
+    exec 9>$home.lock
     flock 9
-    if [ ! -f $home/installed ]; then
+    if ! cmp --quiet "$wanted" $home/installed; then
         rm -rf $home
-        "$(sh tests/tools/find-python.sh)" -m venv $home
-        $python -m pip install --quiet --disable-pip-version-check bacalhau-sdk==1.4.2 bacalhau-apiclient==1.4.1 >&2
-        touch $home/installed
+        "$(PYTHON="python3.11 ${PYTHON:-python3}" sh tests/tools/find-python.sh)" -m venv $home
+        $python -m pip install --quiet --disable-pip-version-check -r "$wanted" >&2
+        cp "$wanted" $home/installed
     fi
 fi
 echo "$PWD/$python"
