@@ -131,6 +131,10 @@ class Connection:
             transport=transport,
         )
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Give up an answer of which nothing comes for so long; else a minute."""
+        self.http.timeout = httpx.Timeout(seconds, connect=min(seconds, 5.0))
+
     async def __aenter__(self) -> Self:
         """The client itself."""
         return self

@@ -6,7 +6,7 @@ from tui.settings import Settings
 
 def client_of(settings: Settings, namespace: str = "") -> OrchestratorClient:
     """A client; whoever asks closes it. `namespace` is where names of jobs are looked up (empty = `default`)."""
-    return OrchestratorClient(
+    client = OrchestratorClient(
         settings.url,
         token=settings.token,
         user=settings.user,
@@ -15,3 +15,6 @@ def client_of(settings: Settings, namespace: str = "") -> OrchestratorClient:
         ca_file=settings.ca_file,
         key_file=settings.home / "user_id.pem",
     )
+    if settings.timeout:
+        client.wait_at_most(settings.timeout)
+    return client

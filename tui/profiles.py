@@ -5,6 +5,8 @@ production:
   token: ...          # or token-file: /path
   read-only: true
   protected: true     # acting asks for the job's name
+  timeout: 30s        # that an answer may take
+  description: ...
 """
 
 from pathlib import Path
@@ -12,10 +14,11 @@ from pathlib import Path
 import msgspec
 import yaml
 
+from orchestrator.contract.units import duration
 from tui.settings import Settings, SettingsError, load
 
 NAME = "profiles.yaml"
-KEYS = ("url", "token", "token-file", "read-only", "protected", "theme")
+KEYS = ("url", "token", "token-file", "read-only", "protected", "theme", "timeout", "description")
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +30,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     read_only: bool = False
     protected: bool = False
     theme: str = ""
+    timeout: float = 0.0
+    """Seconds that an answer may take; 0 = as elsewhere."""
+    description: str = ""
 
 
 def read(home: Path) -> tuple[list[Profile], list[str]]:
@@ -73,7 +79,21 @@ def _profile(name: str, given: object) -> Profile:
         read_only=given.get("read-only", False),
         protected=given.get("protected", False),
         theme=str(given.get("theme", "")),
+        timeout=seconds("timeout", given["timeout"]) if given.get("timeout") else 0.0,
+        description=str(given.get("description", "")),
     )
+
+
+def seconds(name: str, given: object) -> float:
+    """A timeout. Raises SettingsError."""
+    try:
+        found = duration(given)
+    except ValueError:
+        found = 0.0
+    if found <= 0:
+        message = f"{name}: found {given!r}, allowed: a duration above 0, like 30s"
+        raise SettingsError(message)
+    return found
 
 
 def add(home: Path, name: str, url: str) -> None:
@@ -95,4 +115,4 @@ def add(home: Path, name: str, url: str) -> None:
 
 def settings_of(profile: Profile, settings: Settings) -> Settings:
     """The settings with another orchestrator."""
-    return msgspec.structs.replace(settings, url=profile.url, token=profile.token, user="")
+    return msgspec.structs.replace(settings, url=profile.url, token=profile.token, user="", timeout=profile.timeout)

@@ -4,10 +4,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
+
+if TYPE_CHECKING:
+    from tui.profiles import Profile
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = "1234"
@@ -31,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """PEM: the authorities whose certificates are trusted; None = those that this machine knows."""
     home: Path
     """Where the client keeps its files: `~/.shoal`."""
+    timeout: float = 0.0
+    """Seconds that an answer may take; 0 = as long as the client finds right."""
     profile: str = ""
     """By which the orchestrator was named; empty = by none."""
 
@@ -149,26 +154,32 @@ def keep(home: Path, key: str, text: str) -> Path:
     return path
 
 
+ADDRESS = ("SHOAL_API_HOST", "SHOAL_API_PORT", "BACALHAU_API_HOST", "BACALHAU_API_PORT")
+"""What of the environment says where the orchestrator is."""
+
+
 def load(
     environ: Mapping[str, str], *, host: str = "", port: str = "", ca_file: str = "", profile: str = ""
 ) -> Settings:
     """The settings in force. `host` may be a full URL.
 
-    What is said nearer wins: flags, environment, the profile (named, or selected), `config.yaml`. Raises SettingsError.
+    What is said nearer wins: flags (an address before a profile), environment (likewise), the selected profile,
+    `config.yaml`. A token of the environment goes before a profile's, as with Bacalhau. Raises SettingsError.
     """
     home = _home(environ)
     said = kept(home)
+    if profile and not (host.strip() or port.strip()):  # a flag, and it is an address: one of the environment is none
+        environ = {name: text for name, text in environ.items() if name not in ADDRESS}
     profile = (
         profile or environ.get("SHOAL_PROFILE", "") or environ.get("BACALHAU_PROFILE", "") or said.get("Profile", "")
     )
-    address = ("SHOAL_API_HOST", "SHOAL_API_PORT", "BACALHAU_API_HOST", "BACALHAU_API_PORT")
-    is_named = any(one.strip() for one in (host, port, *(environ.get(name, "") for name in address)))
-    chosen = _profile(home, profile) if profile and not is_named else {}
+    is_named = any(one.strip() for one in (host, port, *(environ.get(name, "") for name in ADDRESS)))
+    chosen = _profile(home, profile) if profile and not is_named else None
     named = {
         "--api-host": host,
         "SHOAL_API_HOST": environ.get("SHOAL_API_HOST", ""),
         "BACALHAU_API_HOST": environ.get("BACALHAU_API_HOST", ""),
-        "the profile's endpoint": chosen.get("endpoint", ""),
+        "the profile's endpoint": chosen.url if chosen else "",
         "API.Host": said.get("API.Host", ""),
     }
     ports = {
@@ -194,10 +205,11 @@ def load(
     }
     return Settings(
         url=url,
-        token=token or chosen.get("token", ""),
+        token=token or (chosen.token if chosen else ""),
         user=user,
         ca_file=_ca_file(*_first(files)),
         home=home,
+        timeout=chosen.timeout if chosen else 0.0,
         profile=profile if chosen else "",
     )
 
@@ -236,8 +248,8 @@ def _credential(environ: Mapping[str, str]) -> tuple[str, str]:
     return user, password
 
 
-def _profile(home: Path, name: str) -> dict[str, str]:
-    """What a profile says."""
+def _profile(home: Path, name: str) -> "Profile":
+    """A profile. Raises SettingsError."""
     from tui.profiles import read  # noqa: PLC0415 - few have profiles, and YAML takes long
 
     profiles, problems = read(home)
@@ -246,7 +258,7 @@ def _profile(home: Path, name: str) -> dict[str, str]:
         known = ", ".join(one.name for one in profiles) or "none yet"
         message = "; ".join([f"profile: found {name!r}, allowed: {known}", *problems])
         raise SettingsError(message)
-    return {"endpoint": found.url, "token": found.token}
+    return found
 
 
 def _ca_file(name: str, text: str) -> Path | None:

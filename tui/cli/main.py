@@ -74,16 +74,27 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], output: Output) -> int
     if line.command is None:
         from tui.cli.commands.servers import pass_on
 
-        return pass_on(line.path, line.args)
+        return pass_on(line.path, [*given(line), *line.args])
     try:
         if line.wants_help:
             return _verb_help(line.command, line.path, output)
         _refuse_both(line)
+        if line.path == ("devstack",) and given(line):
+            message = (
+                f"devstack starts an orchestrator of its own, here: {given(line)[0].partition('=')[0]} is not for it"
+            )
+            raise UsageError(message, hint="--port names its port")
         settings = load(environ, host=line.host, port=line.port, ca_file=line.ca_file, profile=line.profile)
         context = Context(settings, output, wants_json=line.wants_json)
         return _invoke(line.command, line.path, line.args, context)
     except SettingsError as error:
         raise UsageError(str(error)) from error
+
+
+def given(line: command_line.Line) -> list[str]:
+    """The options of every verb that say where to go, as they were given."""
+    named = {"api-host": line.host, "api-port": line.port, "ca-file": line.ca_file, "profile": line.profile}
+    return [f"--{name}={text}" for name, text in named.items() if text]
 
 
 def _refuse_both(line: command_line.Line) -> None:

@@ -34,8 +34,9 @@ class Profiles:
             raise SettingsError(message)
         return found
 
-    def save(self, name: str, url: str, token: str) -> None:
-        """Make one, or change what is given of it."""
+    def save(self, name: str, given: dict[str, str | None]) -> None:
+        """Make one, or change what is given of it, by the keys of the file; an empty text takes it away."""
+        url = given.get("url") or ""
         try:
             if name not in (one.name for one in self.all()):
                 if not url:
@@ -44,7 +45,7 @@ class Profiles:
                 add(self.home, name, url)
         except ValueError as error:
             raise SettingsError(str(error)) from error
-        self._change(name, {key: text for key, text in (("url", url), ("token", token)) if text})
+        self._change(name, {key: text for key, text in given.items() if text is not None})
 
     def select(self, name: str) -> None:
         """Use it from now on where none is named."""
@@ -64,7 +65,7 @@ class Profiles:
         if fields is None:
             del content[name]
         else:
-            content[name] |= fields
+            content[name] = {key: text for key, text in {**content[name], **fields}.items() if text != ""}
         made = path.with_suffix(".new")
         made.touch(mode=0o600)
         made.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

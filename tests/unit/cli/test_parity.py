@@ -133,6 +133,19 @@ def test_a_selected_profile_says_where_and_as_whom(shoal: Shoal, tmp_path: Path)
     assert "********" in shown
     assert "t0ken" not in shown
     assert "t0ken" in shoal("profile", "show", "eu", "--show-token").out
+    shoal("profile", "save", "eu", "--timeout", "1m30s", "--description", "the [old] one")
+    shown = shoal("profile", "show", "eu").out
+    assert "Timeout:     1m30s\nDescription: the [old] one\n" in shown
+    assert "http://eu.example:99" in shown
+    (item,) = json.loads(shoal("profile", "list", "--json").out)["Items"]
+    assert (item["Timeout"], item["Description"], item["HasToken"]) == (90, "the [old] one", True)
+    shoal("profile", "save", "eu", "--timeout", "", "--description=", "--token=")
+    assert "Timeout" not in shoal("profile", "show").out
+    assert json.loads(shoal("profile", "show", "--json").out)["Description"] == ""
+    for flag in (("--timeout", "soon"), ("--timeout=-1s",), ("--timeout=0",), ("--insecure",)):
+        refused = shoal("profile", "save", "eu", *flag)
+        assert (refused.code, flag[0].partition("=")[0] in refused.err) == (2, True)
+    assert "certificates are always checked" in shoal("profile", "save", "new", "--endpoint", "h", "--insecure").err
     shoal("profile", "save", "us", "--endpoint", "us.example")
     assert shoal("profile", "select", "us").out == 'Switched to profile "us"\n'
     assert shoal("profile", "delete", "us", "--force").code == 0

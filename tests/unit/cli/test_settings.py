@@ -3,8 +3,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tui.connect import client_of
 from tui.settings import SettingsError, load
 
 
@@ -61,6 +63,20 @@ def test_a_selected_profile_gives_way_to_an_address_and_a_port_alone_is_one(tmp_
         load(environ, port="5", profile="eu"),
     ):
         assert (found.url, found.profile, found.token) == ("http://127.0.0.1:5", "", "")
+
+
+def test_a_profile_named_on_the_command_line_goes_before_an_address_of_the_environment(tmp_path: Path) -> None:
+    home = tmp_path / ".shoal"
+    home.mkdir()
+    (home / "profiles.yaml").write_text("eu: {url: 'http://eu:99', token: t0ken, timeout: 7s}\n")
+    environ = {"HOME": str(tmp_path), "SHOAL_API_HOST": "s", "SHOAL_API_PORT": "5", "BACALHAU_API_HOST": "b"}
+    found = load(environ, profile="eu")
+    assert (found.url, found.profile, found.token, found.timeout) == ("http://eu:99", "eu", "t0ken", 7)
+    client = client_of(found)
+    assert client.http.timeout == httpx.Timeout(7.0, connect=5.0)
+    assert load({**environ, "SHOAL_PROFILE": "eu"}).url == "http://s:5"
+    assert load(environ, host="h", profile="eu").url == "http://h:5"
+    assert load({**environ, "SHOAL_API_KEY": "key"}, profile="eu").token == "key"
 
 
 def test_shoals_key_wins() -> None:

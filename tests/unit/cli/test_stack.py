@@ -126,3 +126,26 @@ def test_a_port_that_is_taken_is_told_at_once(shoal: Shoal) -> None:
         done = shoal("devstack", "--port", str(port))
     assert (done.code, done.out) == (4, "")
     assert f"port {port} of 127.0.0.1 cannot be used" in done.err
+
+
+@pytest.mark.parametrize("flag", ["--api-port=7", "--api-host=h", "--profile=eu"])
+def test_where_to_go_is_not_for_who_starts_its_own(shoal: Shoal, flag: str) -> None:
+    for words in (("devstack", flag), (flag, "devstack")):
+        refused = shoal(*words)
+        assert (refused.code, refused.out) == (2, "")
+        assert flag.partition("=")[0] in refused.err
+        assert "--port names its port" in refused.err
+
+
+def test_what_stands_before_a_program_of_its_own_is_handed_on(shoal: Shoal, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[list[str]] = []
+
+    def become(_: str, words: list[str]) -> None:
+        begun.append(words[1:])
+        raise SystemExit
+
+    monkeypatch.setattr(os, "execv", become)
+    for words in (("--api-port", "7", "tui", "--read-only"), ("--profile=eu", "serve")):
+        with pytest.raises(SystemExit):
+            shoal(*words)
+    assert begun == [["-m", "tui", "tui", "--api-port=7", "--read-only"], ["-m", "orchestrator", "--profile=eu"]]

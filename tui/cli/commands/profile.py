@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 
+from orchestrator.contract.units import format_duration
 from tui.cli.context import Context
 from tui.cli.diagnostics import UsageError, ask, can_ask
 from tui.cli.listing import TableOptions, show_list
 from tui.cli.options import flag, table_options
 from tui.cli.printable import printable
 from tui.cli.profiles import Profiles
-from tui.profiles import Profile
+from tui.profiles import Profile, seconds
 
 HIDDEN = "********"
 name_argument = click.argument("name", metavar="NAME")
@@ -53,6 +54,9 @@ def show(context: Context, /, name: str | None, *, show_token: bool) -> None:
         "Name": found.name,
         "Endpoint": found.url,
         "Auth": token,
+        "TLS": "certificates are checked" if found.url.startswith("https:") else "",
+        "Timeout": format_duration(found.timeout) if found.timeout else "",
+        "Description": found.description,
         "May act": "no" if found.read_only else "",
     }
     for label, text in lines.items():
@@ -62,14 +66,24 @@ def show(context: Context, /, name: str | None, *, show_token: bool) -> None:
 
 @click.command()
 @name_argument
-@click.option("--endpoint", default="", metavar="URL", help="http://host:port of the orchestrator.")
-@click.option("--token", default="", help="The token to be sent; empty = none.")
+@click.option("--endpoint", metavar="URL", help="http://host:port of the orchestrator.")
+@click.option("--token", help="The token to be sent; empty = none.")
+@click.option("--description", metavar="TEXT", help="What it is; empty = none.")
+@click.option("--timeout", metavar="DURATION", help="How long an answer may take, like 30s; empty = 60 s.")
+@flag("--insecure", help="Refused: certificates are always checked.")
 @flag("--select", help="Use it from now on.")
 @click.pass_obj
-def save(context: Context, /, name: str, endpoint: str, token: str, *, select: bool) -> None:
+def save(
+    context: Context, /, name: str, *, endpoint: str | None, insecure: bool, select: bool, **given: str | None
+) -> None:
     """Make a profile, or change what is given of one."""
     profiles = Profiles(context.settings.home)
-    profiles.save(name, endpoint, token)
+    if insecure:
+        message = "--insecure: found true, allowed: false: certificates are always checked"
+        raise UsageError(message, hint="--ca-file names who made yours")
+    if given["timeout"]:
+        seconds("--timeout", given["timeout"])
+    profiles.save(name, {"url": endpoint or None, **given})
     if select:
         profiles.select(name)
     _tell(context, name, f'Profile "{name}" saved')
@@ -113,4 +127,6 @@ def _plain(profile: Profile, current: str) -> dict[str, Any]:
         "ReadOnly": profile.read_only,
         "Protected": profile.protected,
         "Current": profile.name == current,
+        "Timeout": profile.timeout,
+        "Description": profile.description,
     }
