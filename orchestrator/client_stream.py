@@ -244,12 +244,19 @@ async def _log_frames(
     client: OrchestratorClient, job: str, query: dict[str, str]
 ) -> AsyncGenerator[LogFrameValue, None]:
     """Frames of a log's WebSocket until the server closes it."""
+    path = f"{JOBS}/{quote(job, safe='')}/logs"
+    if client.has_own_transport:  # which has no sockets: what it answers is why
+        try:
+            answer = await client.http.get(path, params=query)
+        except httpx.TransportError as error:
+            raise unreachable(client.url, error) from error
+        raise refusal(answer.status_code, answer.content)
     from websockets.asyncio.client import connect  # noqa: PLC0415 - only logs need it, and it is slow to import
     from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException  # noqa: PLC0415
 
     parts = urlsplit(client.url)
     scheme = "wss" if parts.scheme == "https" else "ws"
-    url = f"{scheme}://{parts.netloc}{JOBS}/{quote(job, safe='')}/logs?{urlencode(query)}"
+    url = f"{scheme}://{parts.netloc}{path}?{urlencode(query)}"
     decoder = msgspec.json.Decoder(LogFrame)
     try:
         async with connect(

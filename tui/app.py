@@ -73,6 +73,8 @@ class ShoalApp(App[int], inherit_bindings=False):
         self.alarm = Alarm()
         self._is_measured = False
         self.is_paused = False
+        self.said = ""
+        """What line 1 says of this app itself: what it records, where in a recording it is."""
         self.mark: Focus | None = None
         """The attempt that others are compared with."""
         self.keymap_problems: list[str] = []

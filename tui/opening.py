@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-import msgspec
 from textual.screen import Screen
 
 from orchestrator.client import ClientError, OrchestratorClient
@@ -37,19 +36,15 @@ class RecordingApp(app.ShoalApp, inherit_bindings=False):
 
     def __init__(self, options: Options, *, client: OrchestratorClient | None = None) -> None:
         super().__init__(options, client=client)
-        self.profile = options.profile
         self.is_begun = False
-        self._say("records the job opened first")
-
-    def _say(self, what: str) -> None:
-        self.options = msgspec.structs.replace(self.options, profile=f"{self.profile} ({what})")
+        self.said = "records the job opened first"
 
     def cover(self, screen: Screen[T], then: Callable[[T | None], None] | None = None) -> None:
         """The first page of a job begins the recording."""
         super().cover(screen, then)
         if isinstance(screen, JobPage) and not self.is_begun:
             self.is_begun = True
-            self._say(f"REC {clip(screen.at.job_name or screen.at.job_id, 20)}")
+            self.said = f"REC {clip(screen.at.job_name or screen.at.job_id, 20)}"
             self.run_worker(self._record(screen.at.job_id), group="record", exclusive=True, exit_on_error=False)
 
     async def _record(self, job: str) -> None:
@@ -57,7 +52,7 @@ class RecordingApp(app.ShoalApp, inherit_bindings=False):
         try:
             await Recorder(self.client, job, self.options.record).run()
         except* (OSError, ClientError) as group:
-            self._say("not recording")
+            self.said = "not recording"
             error = group.exceptions[0]
             told = f"{self.options.record}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
             self.tell(f"recording: {told}", severity="error", seconds=15)

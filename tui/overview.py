@@ -56,6 +56,8 @@ class Overview:
         self._progress: dict[str, Progress] = {}
         self._clock = clock
         self._pinged = 0.0
+        self.is_told = True
+        """Whether the cluster tells by itself what changes; else it is asked now and then."""
         self._has_summaries = True
 
     async def follow(self, client: OrchestratorClient, period: Callable[[], float]) -> AsyncGenerator[None, None]:
@@ -65,9 +67,9 @@ class Overview:
         """
         await self.refresh(client)
         yield
-        has_watch = True
+        self.is_told = True
         while True:
-            if has_watch:
+            if self.is_told:
                 try:
                     async with aclosing(watch_cluster(client)) as frames:
                         async for frame in frames:
@@ -77,7 +79,7 @@ class Overview:
                 except ClientError as error:
                     if error.status not in (404, 405, 410) and error.code != "BadAnswer":
                         raise
-                    has_watch = error.status == 410
+                    self.is_told = error.status == 410
             await asyncio.sleep(period())
             await self.refresh(client)
             yield

@@ -18,7 +18,7 @@ from msgspec import field
 from orchestrator.client import ClientError, OrchestratorClient
 from orchestrator.contract.job import Job
 from orchestrator.contract.node import NodeState
-from orchestrator.contract.partitions import Failures, Frame, Grid
+from orchestrator.contract.partitions import Failures, Frame, Grid, PartitionState
 from orchestrator.contract.spec import Spec
 from tui.feed import Delta, JobView, Offline, Online, Snapshot, follow, pack
 
@@ -28,6 +28,8 @@ LOOKED_AT = 300
 """Files of a directory that are looked at for recordings."""
 PERIOD = 5.0
 """Seconds between two looks at failure groups and nodes."""
+SOONEST = 1.0
+"""Seconds between two looks at failure groups while partitions fail."""
 
 
 class Header(Spec, frozen=True, kw_only=True, omit_defaults=False):
@@ -118,6 +120,8 @@ class Recorder:
         self.wall = wall
         self.view = JobView()
         self._failures: Failures | None = None
+        self._trouble = 0
+        self._asked = -SOONEST
         self._nodes: tuple[NodeState, ...] | None = None
         self._state = ""
 
@@ -144,10 +148,12 @@ class Recorder:
                 match event:
                     case Snapshot():
                         await self._tell_job(file)
+                        await self._tell_failures(file)
                         self._write(file, grid=pack(self.view))
                     case Delta(indices):
                         if self.view.job_state != self._state:
                             await self._tell_job(file)
+                        await self._tell_failures(file)
                         self._write(file, frame=pack(self.view, indices, known_nodes=nodes))
                     case Offline() | Online():
                         continue
@@ -158,14 +164,26 @@ class Recorder:
             self._write(file, job=(await self.client.job(self.view.job_id)).job)
             self._state = self.view.job_state
 
+    async def _tell_failures(self, file: IO[bytes]) -> None:
+        """Before a frame that tells of failures, what failed: a replay knows both at the same moment."""
+        trouble = self.view.number(PartitionState.FAILED, PartitionState.RETRYING)
+        if trouble != self._trouble and time.monotonic() - self._asked > SOONEST:
+            self._trouble = trouble
+            await self._ask_failures(file)
+
+    async def _ask_failures(self, file: IO[bytes]) -> None:
+        self._asked = time.monotonic()
+        with contextlib.suppress(ClientError):
+            failures = await self.client.failures(self.view.job_id)
+            if failures != self._failures:
+                self._failures = failures
+                self._write(file, failures=failures)
+
     async def _look_beside(self, file: IO[bytes]) -> None:
         while True:
+            if self.view.job_id:
+                await self._ask_failures(file)
             with contextlib.suppress(ClientError):
-                if self.view.job_id:
-                    failures = await self.client.failures(self.view.job_id)
-                    if failures != self._failures:
-                        self._failures = failures
-                        self._write(file, failures=failures)
                 nodes = (await self.client.nodes()).nodes
                 if _steady(nodes) != _steady(self._nodes or ()):
                     self._nodes = nodes

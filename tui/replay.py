@@ -8,11 +8,12 @@ import httpx
 import msgspec
 from textual.widgets import Input
 
-from orchestrator.client import OrchestratorClient
+from orchestrator.client import JOBS, NODES, NodeAnswer, OrchestratorClient
 from orchestrator.contract.api import GetJobResponse, HistoryList, JobList, NodeList
 from orchestrator.contract.ids import NodeId
-from orchestrator.contract.job import JobState, JobStateType
-from orchestrator.contract.partitions import Explanations, PartitionDetail, PartitionState, Row, Rows, state_word
+from orchestrator.contract.job import Job, JobState, JobStateType
+from orchestrator.contract.overview import ListedJob, ListedJobs, Progress
+from orchestrator.contract.partitions import PartitionDetail, PartitionState, Row, Rows, state_word
 from orchestrator.contract.selection import Selection, parse_ranges
 from tui.app import ShoalApp
 from tui.bindings import bindings
@@ -22,17 +23,32 @@ from tui.model.replay import Player, changed
 from tui.model.scan import Columns, scan
 from tui.options import Options
 from tui.recording import load
+from tui.screens.list_page import ListPage
 from tui.screens.page import Page
 
 TICK = 0.1
 MINUTE = 60.0
-JOB = r"/api/v1/orchestrator/jobs/[^/]+"
+JOB = f"{JOBS}/[^/]+"
+LACKING = {
+    "/log": "logs",
+    "/logs": "logs",
+    "/logs/search": "logs",
+    "/history": "events",
+    "/events": "events",
+    "/inputs": "inputs",
+    "/explain": "reasons why partitions wait",
+}
+"""What nobody records: by the end of the path that asks for it."""
 STATES = {state.value: state for state in JobStateType}
 MANY = 10_000
 
 
+class NotRecordedError(Exception):
+    """A question that a recording has no answer to; the message says what it lacks."""
+
+
 class ReplayTransport(httpx.AsyncBaseTransport):
-    """Answers as the recorded orchestrator did at the moment that is played; what was not recorded is unknown here."""
+    """Answers as the recorded orchestrator did at the moment that is played, and says of all else that it was not recorded."""
 
     def __init__(self, player: Player) -> None:
         self.player = player
@@ -44,37 +60,42 @@ class ReplayTransport(httpx.AsyncBaseTransport):
             return _refused(403, "Forbidden", "this is a replay: nothing can be changed")
         if re.fullmatch(f"{JOB}/watch", path):
             return httpx.Response(200, stream=_Frames(self.player))
-        answer = self._answer(path, request.url.params)
-        if answer is None:
-            return _refused(404, "NotFound", "this was not recorded")
-        return httpx.Response(200, content=msgspec.json.encode(answer))
+        try:
+            return httpx.Response(200, content=msgspec.json.encode(self._answer(path, request.url.params)))
+        except NotRecordedError as error:
+            return _refused(404, "NotRecorded", str(error))
 
-    def _answer(self, path: str, query: httpx.QueryParams) -> msgspec.Struct | None:
+    def _answer(self, path: str, query: httpx.QueryParams) -> msgspec.Struct:
         player, view = self.player, self.player.view
-        job = player.job
-        if job is not None and view.job_state:
-            known = STATES.get(view.job_state, job.state.state_type)
-            job = msgspec.structs.replace(job, state=JobState(state_type=known, message=view.job_message))
-        if path == "/api/v1/orchestrator/jobs":
-            return JobList(next_token="", items=(job,) if job else ())
-        if path == "/api/v1/orchestrator/nodes":
+        job = self._job()
+        if path == JOBS:
+            return ListedJobs(next_token="", items=(_listed(job, view),)) if job else JobList(next_token="", items=())
+        if path == NODES:
             return NodeList(next_token="", nodes=player.nodes)
-        if re.fullmatch(JOB, path):
-            history = HistoryList(next_token="", items=())
-            return GetJobResponse(job=job, history=history) if job else None
+        for node in player.nodes:
+            if path == f"{NODES}/{node.info.node_id}":
+                return NodeAnswer(node=node)
+        if job is not None and re.fullmatch(JOB, path):
+            return GetJobResponse(job=job, history=HistoryList(next_token="", items=()))
         if re.fullmatch(f"{JOB}/partitions", path):
             return self._rows(query["select"]) if "select" in query else pack(view)
         if re.fullmatch(f"{JOB}/failures", path):
             return player.failures
-        if re.fullmatch(f"{JOB}/explain", path):
-            return Explanations(next_token="", items=())
         one = re.fullmatch(rf"{JOB}/partitions/(\d+)", path)
         if one and int(one[1]) < view.count and job:
             row = self._row(int(one[1]))
             return PartitionDetail(job_id=job.id, job_version=view.version, partition=row, attempts=())
-        return None
+        lacking = next((what for end, what in LACKING.items() if path.endswith(end)), "")
+        raise NotRecordedError(f"a recording holds no {lacking}" if lacking else "this was not recorded")
 
-    def _rows(self, select: str) -> Rows | None:
+    def _job(self) -> Job | None:
+        job, view = self.player.job, self.player.view
+        if job is None or not view.job_state:
+            return job
+        state = STATES.get(view.job_state, job.state.state_type)
+        return msgspec.structs.replace(job, state=JobState(state_type=state, message=view.job_message))
+
+    def _rows(self, select: str) -> Rows:
         view = self.player.view
         columns = Columns(states=view.states, attempts=view.attempts, nodes=view.nodes, node_ids=view.node_ids)
         group = re.fullmatch(r"group:(\w+)", select)
@@ -84,8 +105,9 @@ class ReplayTransport(httpx.AsyncBaseTransport):
         else:
             try:
                 mask = scan(Selection.parse(select), columns)
-            except (ValueError, LookupError):
-                return None
+            except (ValueError, LookupError) as error:
+                message = f"a recording does not hold what {select} asks for"
+                raise NotRecordedError(message) from error
             indices = [index for index, byte in enumerate(mask) if byte]
         return Rows(next_token="", items=tuple(self._row(index) for index in indices[:MANY]))
 
@@ -135,6 +157,16 @@ class _Frames(httpx.AsyncByteStream):
             await asyncio.sleep(TICK)
 
 
+def _listed(job: Job, view: JobView) -> ListedJob:
+    """The job as a list has it, with how far it was."""
+    begun = len(view.attempts) - view.attempts.count(0)
+    attempts, failed = sum(view.attempts), view.summary.get("Failed", 0)
+    share = view.summary.get("Completed", 0) / view.count if view.count else 1.0
+    progress = Progress(attempts=attempts, retries=attempts - begun, failed=failed, share=share)
+    fields = {name: getattr(job, name) for name in job.__struct_fields__}
+    return ListedJob(**fields, summary=view.summary, progress=progress)
+
+
 def _refused(status: int, code: str, message: str) -> httpx.Response:
     body = {"Status": status, "Message": message, "RequestID": "", "Code": code, "Component": "Replay"}
     return httpx.Response(status, json=body)
@@ -165,11 +197,21 @@ class ReplayApp(ShoalApp, inherit_bindings=False):
         player = self.player
         span = max(0.001, player.ended - player.began)
         mark = "▶" if player.is_playing else "‖"
-        name = f"REPLAY {clock(player.now)} {mark} {100 * (player.now - player.began) / span:.0f}%"
-        if name != self.options.profile:
-            self.options = msgspec.structs.replace(self.options, profile=name)
+        said = f"{clock(player.now)} {mark} {100 * (player.now - player.began) / span:.0f}%"
+        if said != self.said:
+            self.said = said
             if isinstance(self.screen, Page):
                 self.screen.show_header()
+
+    def _period(self) -> float:
+        """Seconds between two looks at the job's line: they cost nothing here."""
+        return 5 * TICK
+
+    def _went(self) -> None:
+        """Another moment: what asks only now and then asks at once."""
+        self.reconnect()
+        if isinstance(self.screen, ListPage):
+            self.screen.reconnect()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Letters that are typed are text."""
@@ -182,6 +224,7 @@ class ReplayApp(ShoalApp, inherit_bindings=False):
         word, _, rest = text.strip().removeprefix(":").partition(" ")
         if word == "at":
             self.player.at(rest)
+            self._went()
         else:
             super().run_command(text)
 
@@ -193,14 +236,17 @@ class ReplayApp(ShoalApp, inherit_bindings=False):
             player.is_playing = True
         else:
             player.is_playing = not player.is_playing
+        self._went()
 
     def action_replay_step(self, number: int) -> None:
         """To the next or the previous change."""
         self.player.step(number)
+        self._went()
 
     def action_replay_skip(self, seconds: int) -> None:
         """So many seconds on or back."""
         self.player.seek(self.player.now + seconds)
+        self._went()
 
 
 def open_recording(options: Options) -> ReplayApp:

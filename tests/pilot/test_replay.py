@@ -89,6 +89,66 @@ async def test_a_replay_has_no_key_that_acts(recording: Path) -> None:
         await shows(pilot, "1 failure group")
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("g", "l"), "a recording holds no logs"),
+        (("l",), "a recording holds no logs"),
+        (("v",), "a recording holds no events"),
+        (("g", "v"), "a recording holds no events"),
+        (("W",), "a recording holds no reasons"),
+        (("colon", *"find", "space", *"bad", "enter"), "a recording does not hold what input"),
+    ],
+    ids=["logs", "log", "events", "cluster-events", "why", "find"],
+)
+async def test_what_a_recording_does_not_hold_is_said(recording: Path, keys: tuple[str, ...], said: str) -> None:
+    app = app_of(recording)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("right_curly_bracket")
+        await shows(pilot, "failed 1")
+        await pilot.press(*keys)
+        await shows(pilot, said)
+        assert "REPLAY" in screen(app)
+        assert "offline" not in screen(app)
+        await pilot.press("escape")
+        await shows(pilot, "failed 1")
+
+
+async def test_errors_of_a_replay_are_those_of_the_moment(recording: Path) -> None:
+    app = app_of(recording)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await shows(pilot, "waiting 6")
+        await pilot.press("E")
+        await shows(pilot, "nothing failed")
+        assert " 0 failed" in screen(app)
+        for _ in range(2):
+            await pilot.press("right_curly_bracket")
+            await shows(pilot, "bad date")
+            await shows(pilot, " 1 failed")
+            await pilot.press("left_curly_bracket")
+            await shows(pilot, "nothing failed")
+            await shows(pilot, " 0 failed")
+
+
+async def test_where_something_failed_is_never_said_to_be_nothing(recording: Path) -> None:
+    app = app_of(recording)
+    failed = next(entry.failures for entry in app.player.entries if entry.failures and entry.failures.items)
+    app.player.entries = [entry for entry in app.player.entries if entry.failures is not failed]
+    app.player.times = [entry.time for entry in app.player.entries]
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("right_curly_bracket", "E")
+        await shows(pilot, " 1 failed")
+        await shows(pilot, "what failed is not known yet")
+        app.player.failures = failed
+        await shows(pilot, "bad date")
+
+
+def test_what_failed_is_recorded_no_later_than_that_it_failed(recording: Path) -> None:
+    entries = load(recording)[1]
+    told = next(at for at, entry in enumerate(entries) if entry.frame and (entry.frame.summary or {}).get("Failed"))
+    assert any(entry.failures and entry.failures.items for entry in entries[:told])
+
+
 async def test_at_goes_to_a_time_and_says_what_it_takes(recording: Path) -> None:
     app = app_of(recording)
     async with app.run_test(size=(140, 30)) as pilot:
@@ -176,7 +236,7 @@ async def test_without_a_job_the_first_one_that_is_opened_is_recorded(tmp_path: 
         await shows(pilot, "records the job opened first")
         await shows(pilot, "1 of 1 jobs")
         await pilot.press("enter")
-        await shows(pilot, "(REC ")
+        await shows(pilot, "REC x [/y]")
         await wait_for(pilot, lambda: path.exists() and len(path.read_bytes().splitlines()) > 2, "it is recorded")
     assert any(entry.grid for entry in load(path)[1])
 

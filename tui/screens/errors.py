@@ -48,8 +48,9 @@ class ErrorsPage(ListPage[FailureGroup], inherit_bindings=False):
 
     async def fetch(self) -> list[FailureGroup] | None:
         """The groups, when the cluster's watch told of a change of the job; of one that it does not tell of, every time."""
-        line = self.shoal.overview.lines.get(self.at.job_id)
-        stands = (line.failed, line.retries, line.state) if line is not None else None
+        overview = self.shoal.overview
+        line = overview.lines.get(self.at.job_id)
+        stands = (line.failed, line.retries, line.state) if line is not None and overview.is_told else None
         if stands is not None and stands == self._stood:
             return None
         found = list((await self.shoal.client.failures(self.at.job_id)).items)
@@ -80,6 +81,14 @@ class ErrorsPage(ListPage[FailureGroup], inherit_bindings=False):
             return line.count
         page = job_page(self)
         return page.view.count if page is not None else 0
+
+    def paint(self) -> None:
+        """The line, and what an empty list means: the groups may come later than the number."""
+        super().paint()
+        line = self.shoal.overview.lines.get(self.at.job_id)
+        if self.is_known and not self.rows and self.is_attached:
+            self.table.empty = "what failed is not known yet" if line is not None and line.failed else self.EMPTY
+            self.table.refresh()
 
     def headline(self) -> list[Piece]:
         """How bad it is."""

@@ -87,7 +87,7 @@ class EventsPage(ListPage[ClusterEvent], inherit_bindings=False):
                 if len(found.items) < PAGE:
                     return
         except ClientError as error:
-            if error.status not in (404, 405):
+            if not error.is_missing_route and error.status != 405:
                 raise
             message = "this orchestrator tells no events of the whole cluster; v on a job shows that job's"
             raise ClientError(message, code=error.code, status=error.status) from error

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from orchestrator.client import ClientError
+from orchestrator.contract.ids import ExecutionId, NodeId
 from orchestrator.contract.partitions import UNSETTLED_WORDS, Attempt, PartitionDetail
 from tui import logfeed
 from tui.model.jobs import JobLine
@@ -91,12 +92,18 @@ class LogSource:
         """The attempt to read; None = there is none yet, and the message says why."""
         page, client = self.page, self.page.shoal.client
         detail = await self._look()
+        row = detail.partition
+        if row.attempts and not detail.attempts:  # counted, not listed: whether their logs are there the server says
+            number = wanted or row.attempts
+            return Attempt(
+                attempt=number, execution_id=ExecutionId(""), node_id=NodeId(row.node_id), state=row.state, created=""
+            )
         found = next((one for one in detail.attempts if one.attempt == wanted), None)
         found = found or (detail.attempts[-1] if detail.attempts and not wanted else None)
-        if found is None and detail.attempts and detail.partition.state not in UNSETTLED_WORDS:
+        if found is None and detail.attempts and row.state not in UNSETTLED_WORDS:
             found = detail.attempts[-1]
         if found is None:
-            page.message = f"not started yet, {detail.partition.state}"
+            page.message = f"not started yet, {row.state}"
             with suppress(ClientError):
                 reasons = (await client.explain(page.at.job_id, str(page.at.partition))).items
                 page.message += f": {reasons[0].reason}" if reasons else ""

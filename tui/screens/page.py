@@ -109,7 +109,11 @@ class Page(Screen[None], inherit_bindings=False):
         if not self.is_attached or not self._is_seen():
             return
         app = self.shoal
-        flags = [*(["ro"] if self.is_read_only else []), *(["paused"] if app.is_paused else [])]
+        flags = [
+            *([app.said] if app.said else []),
+            *(["ro"] if self.is_read_only else []),
+            *(["paused"] if app.is_paused else []),
+        ]
         if term := app.terminal.text(app.monotonic()):
             flags.append(term)
         if app.mark:
