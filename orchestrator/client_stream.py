@@ -1,6 +1,7 @@
 """What is read from the orchestrator as it comes: a job's watch, logs, archives of results."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from orchestrator.client_http import Query, not_offered, refusal, unreachable
 from orchestrator.contract.api import STREAM_NUMBERS, LogFrame, LogFrameValue
 from orchestrator.contract.job import Job
 from orchestrator.contract.overview import ClusterFrame
-from orchestrator.contract.partitions import UNSETTLED_WORDS, Frame, Grid
+from orchestrator.contract.partitions import UNSETTLED_WORDS, Attempt, Frame, Grid
 
 PERIOD = 1.0
 """Seconds between two looks at a job of a server that does not tell by itself."""
@@ -210,23 +211,42 @@ async def _log_of_partition(
         elif wanted.attempt not in ("last", "all"):
             attempts = tuple(one for one in attempts if one.attempt == int(wanted.attempt))
         for attempt in attempts:
-            skip = 0
-            if wanted.tail:
-                whole = msgspec.structs.replace(wanted, follow=False, tail=None)
-                skip = (
-                    len([line async for line in _log_of_execution(client, job, attempt.execution_id, whole)])
-                    - wanted.tail
-                )
-            async with aclosing(_log_of_execution(client, job, attempt.execution_id, wanted)) as lines:
+            async with aclosing(_lines_of_attempt(client, job, attempt, wanted)) as lines:
                 async for line in lines:
-                    skip -= 1
-                    if skip < 0:
-                        yield msgspec.structs.replace(line, partition=index, attempt=attempt.attempt)
+                    yield msgspec.structs.replace(line, partition=index, attempt=attempt.attempt)
         done = len(detail.attempts)
         is_over = detail.partition.state not in UNSETTLED_WORDS or (attempts and wanted.attempt not in ("last", "all"))
         if not wanted.follow or is_over:
             return
         await asyncio.sleep(PERIOD)
+
+
+async def _lines_of_attempt(
+    client: OrchestratorClient, job: str, attempt: Attempt, wanted: LogQuery
+) -> AsyncGenerator[LogFrameValue, None]:
+    """Lines of one attempt, from the last `tail` ones on.
+
+    What has ended, or is not followed, is read once. A log that still grows is read twice: where that which is there
+    already ends, a Bacalhau tells only by ending the stream.
+    """
+    skip = 0
+    if wanted.tail:
+        is_followed = wanted.follow and attempt.state in ("assigned", "running", "publishing")
+        last: deque[LogFrameValue] = deque(maxlen=wanted.tail)
+        whole = msgspec.structs.replace(wanted, follow=False, tail=None)
+        async with aclosing(_log_of_execution(client, job, attempt.execution_id, whole)) as lines:
+            async for line in lines:
+                skip += len(last) == wanted.tail
+                last.append(line)
+        if not is_followed:
+            for line in last:
+                yield line
+            return
+    async with aclosing(_log_of_execution(client, job, attempt.execution_id, wanted)) as lines:
+        async for line in lines:
+            skip -= 1
+            if skip < 0:
+                yield line
 
 
 async def _log_of_execution(

@@ -330,6 +330,11 @@ async def test_logs_are_read_execution_by_execution(
         assert all(query["execution_id"].startswith("e-") for query in asked)
         lines = [line async for line in logs(client, THREE, LogQuery(tail=1))]
         assert [(line.partition, line.line) for line in lines] == [(0, "err\n"), (1, "err\n"), (2, "err\n")]
+        assert len(asked) == 2 + 3  # each once
+        asked.clear()
+        lines = [line async for line in logs(client, THREE, LogQuery(tail=1, follow=True, stream="out"))]
+        assert sorted((line.partition or 0, line.line) for line in lines) == [(0, "out\n"), (1, "out\n"), (2, "out\n")]
+        assert len(asked) == 3
         followed = [line async for line in logs(client, THREE, LogQuery(follow=True, stream="err"))]
         assert sorted(line.partition or 0 for line in followed) == [0, 1, 2]
         with pytest.raises(ClientError, match="when a line was written"):
