@@ -70,6 +70,8 @@ class JobEntry:
         self.has_record = bytearray(count)
         """1 for partitions with a record in the store; the others all stand where `record.untouched` says."""
         self.attempts = array("H", bytes(2 * count))
+        self.unbegun: dict[int, int] = {}
+        """Executions that ended before they began, of partitions that had any."""
         self.billed = bytearray(count)
         self.lost = array("H", bytes(2 * count))
         self.nodes = array("H", [NO_NODE]) * count
@@ -118,6 +120,12 @@ class JobEntry:
             self.overrides = overrides_of(record)
 
     @property
+    def retries(self) -> int:
+        """Executions beyond the first that began, of all partitions; a partition's last one counts when it is placed."""
+        beyond = sum(self.attempts) - (len(self.attempts) - self.attempts.count(0))
+        return beyond - sum(min(number, self.attempts[index] - 1) for index, number in self.unbegun.items())
+
+    @property
     def untouched_count(self) -> int:
         """Number of partitions without a record."""
         return len(self.has_record) - self.has_record.count(1)
@@ -131,6 +139,8 @@ class JobEntry:
             self.states[index] = row.state
         self.has_record[index] = 1
         self.attempts[index] = min(row.attempts, MOST)
+        if row.unbegun:
+            self.unbegun[index] = row.unbegun
         self.billed[index] = min(row.billed, 255)
         self.lost[index] = min(row.lost, MOST)
         if row.retry_due:
@@ -168,6 +178,7 @@ class JobEntry:
             index=index,
             state=PartitionState(self.states[index]),
             attempts=self.attempts[index],
+            unbegun=self.unbegun.get(index, 0),
             billed=self.billed[index],
             lost=self.lost[index],
             retry_due=self.due.get(index, NEVER),

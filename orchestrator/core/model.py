@@ -79,6 +79,8 @@ class PartitionRecord(Record, frozen=True, kw_only=True):
     state: PartitionState
     attempts: int = 0
     """Executions so far, whoever pays for them; the ordinal of the last one."""
+    unbegun: int = 0
+    """Those of them that were taken back or lost before they began: what follows them is no retry."""
     billed: int = 0
     """Failures that the task pays for, since the last explicit retry."""
     lost: int = 0

@@ -49,7 +49,7 @@ class Summaries:
         attempts = sum(tally.attempts for tally in tallies)
         progress = Progress(
             attempts=attempts,
-            retries=attempts - sum(tally.begun for tally in tallies),
+            retries=sum(tally.retries for tally in tallies),
             failed=counts[PartitionState.FAILED],
             share=share_of(counts[PartitionState.COMPLETED], record.width),
         )
@@ -59,9 +59,7 @@ class Summaries:
         changed = self._reactor.changes(entry.id).last
         known = self._known.get(entry.id)
         if known is None or known[0] != changed:
-            attempts = sum(entry.attempts)
-            begun = len(entry.attempts) - entry.attempts.count(0)
-            known = self._known[entry.id] = (changed, attempts, attempts - begun)
+            known = self._known[entry.id] = (changed, sum(entry.attempts), entry.retries)
         _, attempts, retries = known
         return Progress(
             attempts=attempts,

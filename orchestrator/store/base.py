@@ -95,8 +95,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int
     attempts: int
     """All executions of them."""
-    begun: int
-    """Those of them that had any."""
+    retries: int
+    """Those beyond the first that began of each."""
 
 
 class Store(Protocol):

@@ -139,12 +139,17 @@ class MemoryStore:
 
     async def tallies(self, job_id: JobId, version: int) -> list[Tally]:
         """The touched partitions of a version, counted by state."""
-        found: dict[PartitionState, list[int]] = {}
+        found: dict[PartitionState, list[PartitionRecord]] = {}
         for record in self._partitions.get((job_id, version), {}).values():
-            found.setdefault(record.state, []).append(record.attempts)
+            found.setdefault(record.state, []).append(record)
         return [
-            Tally(state=state, partitions=len(counts), attempts=sum(counts), begun=len(counts) - counts.count(0))
-            for state, counts in sorted(found.items())
+            Tally(
+                state=state,
+                partitions=len(records),
+                attempts=sum(record.attempts for record in records),
+                retries=sum(max(record.attempts - record.unbegun - 1, 0) for record in records),
+            )
+            for state, records in sorted(found.items())
         ]
 
     async def next_seq(self, job_id: JobId) -> int:

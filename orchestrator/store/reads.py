@@ -127,13 +127,13 @@ def partitions(connection: sqlite3.Connection, job_id: JobId, version: int) -> l
 def tallies(connection: sqlite3.Connection, job_id: JobId, version: int) -> list[Tally]:
     """The touched partitions of a version, counted by state."""
     rows = connection.execute(
-        "SELECT state, count(*), sum(attempts), sum(attempts > 0) FROM partitions WHERE job_id = ? AND version = ?"
-        " GROUP BY state ORDER BY state",
+        "SELECT state, count(*), sum(attempts), sum(max(attempts - unbegun - 1, 0)) FROM partitions"
+        " WHERE job_id = ? AND version = ? GROUP BY state ORDER BY state",
         (job_id, version),
     )
     return [
-        Tally(state=PARTITION_STATES[state], partitions=number, attempts=attempts, begun=begun)
-        for state, number, attempts, begun in rows
+        Tally(state=PARTITION_STATES[state], partitions=number, attempts=attempts, retries=retries)
+        for state, number, attempts, retries in rows
     ]
 
 

@@ -65,7 +65,9 @@ class Table:
 
 
 JOBS = Table("jobs", "job_id version", "namespace name created modified is_ended is_latest record")
-PARTITIONS = Table("partitions", "job_id version idx", "state attempts billed lost retry_due accepted last_node")
+PARTITIONS = Table(
+    "partitions", "job_id version idx", "state attempts billed lost retry_due accepted last_node unbegun"
+)
 EXECUTIONS = Table(
     "executions", "execution_id", "is_live is_failed modified record", fixed="job_id version idx attempt created"
 )
@@ -120,16 +122,16 @@ def partition_row(record: PartitionRecord) -> Row:
     """The row of a partition, in the order of the table's columns."""
     return (
         record.job_id, record.job_version, record.index, int(record.state), record.attempts, record.billed,
-        record.lost, record.retry_due, record.accepted, record.last_node,
+        record.lost, record.retry_due, record.accepted, record.last_node, record.unbegun,
     )  # fmt: skip
 
 
 def read_partition(row: Row) -> PartitionRecord:
     """The record of a row that has all columns, in the table's order."""
-    job_id, version, index, state, attempts, billed, lost, retry_due, accepted, last_node = row
+    job_id, version, index, state, attempts, billed, lost, retry_due, accepted, last_node, unbegun = row
     return PartitionRecord(
         job_id=job_id, job_version=version, index=index, state=PARTITION_STATES[state], attempts=attempts,
-        billed=billed, lost=lost, retry_due=retry_due, accepted=accepted, last_node=last_node,
+        billed=billed, lost=lost, retry_due=retry_due, accepted=accepted, last_node=last_node, unbegun=unbegun,
     )  # fmt: skip
 
 

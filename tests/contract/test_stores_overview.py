@@ -29,13 +29,16 @@ async def test_tallies_count_the_touched_partitions_of_a_version(subject: Subjec
             partition_record(0, state=PartitionState.FAILED, attempts=3),
             partition_record(1, state=PartitionState.FAILED, attempts=1),
             partition_record(2, state=PartitionState.STOPPED, attempts=0),
+            partition_record(4, state=PartitionState.RETRYING, attempts=1, unbegun=1),
+            partition_record(5, state=PartitionState.RETRYING, attempts=4, unbegun=1),
             partition_record(3, version=2),
             partition_record(3, number=2),
         ]
     )
     assert await subject.store.tallies(job_id(1), 1) == [
-        Tally(state=PartitionState.FAILED, partitions=2, attempts=4, begun=2),
-        Tally(state=PartitionState.STOPPED, partitions=1, attempts=0, begun=0),
+        Tally(state=PartitionState.RETRYING, partitions=2, attempts=5, retries=2),
+        Tally(state=PartitionState.FAILED, partitions=2, attempts=4, retries=2),
+        Tally(state=PartitionState.STOPPED, partitions=1, attempts=0, retries=0),
     ]
     assert await subject.store.tallies(job_id(9), 1) == []
 

@@ -236,7 +236,7 @@ class JobModel:
         return {kind_name(kind): kinds.count(kind) for kind in sorted(set(kinds))}
 
     def retries(self) -> int:
-        """Attempts beyond the first, of all partitions."""
+        """Attempts beyond the first, of all partitions; that an earlier one never began is known to the orchestrator alone."""
         attempts = self.view.attempts
         return sum(attempts) - (len(attempts) - attempts.count(0))
 

@@ -158,7 +158,8 @@ class JobPage(Page, inherit_bindings=False):
         grid = self.grid
         grid.fade(is_faded=self.shoal.link.look(self.shoal.monotonic()) in (LinkState.OFFLINE, LinkState.STALE))
         changed = grid.flush(self.shoal.terminal.lines)
-        retries = self.model.retries()
+        known = self.shoal.overview.lines.get(self.view.job_id)
+        retries = self.model.retries() if known is None or known.retries is None else known.retries
         self.query_one(StackedBar).tell(self.view.summary, f"retries {retries:,}" if retries else "")
         for name, line in (("#caption", caption(self)), ("#divider", [("─" * self.size.width, "muted")])):
             self.query_one(name, Lines).show([line])

@@ -33,7 +33,8 @@ def after_failure(draft: Draft, execution: ExecutionRecord, cause: Cause, *, had
     payer = Payer.NOBODY if cause in NEVER_RAN and not had_begun else cause.payer
     billed = row.billed + (payer is Payer.TASK)
     lost = row.lost + (payer is Payer.OURS)
-    row = replace(row, billed=billed, lost=lost)
+    unbegun = row.unbegun + (payer is Payer.NOBODY and not had_begun)
+    row = replace(row, billed=billed, lost=lost, unbegun=unbegun)
     if payer is Payer.NOBODY:
         draft.set_row(replace(row, state=PartitionState.RETRYING, retry_due=NEVER))
         return
