@@ -3,6 +3,7 @@
 import re
 import secrets
 import string
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
+from orchestrator.auth import JOBS
 from orchestrator.contract.api import MAX_BODY, ErrorEnvelope
 from orchestrator.errors import (
     InvalidJobError,
@@ -223,8 +225,8 @@ def refuse_request(request: HttpRequest, error: Exception) -> Response[bytes]:
         )
     )
     if status == 405:
-        known = (error.headers or {}).get("allow", "").split(", ")
-        answer.set_header("Allow", ", ".join(sorted({method for method in known if method.isupper()})))
+        known = (error.headers or {}).get("allow") or ALLOWED[request.scope["path_template"]]
+        answer.set_header("Allow", allowed(request.scope["path"], known.split(", ")))
     return answer
 
 
@@ -279,7 +281,7 @@ def check_client(request: HttpRequest) -> Response[dict[str, str]] | None:
 
 
 def methods_by_path() -> dict[str, str]:
-    """What `Allow` says of every path, as the router writes it: of a path with several handlers Litestar names only some."""
+    """The methods of every path, as the router writes it: of a path with several handlers Litestar's OPTIONS names only some."""
     found: dict[str, set[str]] = {}
     for handler in HANDLERS:
         if isinstance(handler, HTTPRouteHandler):
@@ -289,6 +291,14 @@ def methods_by_path() -> dict[str, str]:
 
 
 ALLOWED = methods_by_path()
+
+
+def allowed(path: str, known: Iterable[str]) -> str:
+    """What `Allow` says. What the router has also for `jobs/diff`, other jobs have not."""
+    methods = {method for method in known if method.isupper()}
+    if path.startswith(f"{JOBS}/") and path.count("/") == JOBS.count("/") + 1 and not path.endswith("/diff"):
+        methods.discard("PUT")
+    return ", ".join(sorted(methods))
 
 
 async def add_headers(message: Message, scope: Scope) -> None:
@@ -301,4 +311,7 @@ async def add_headers(message: Message, scope: Scope) -> None:
     start["headers"] = [*start["headers"], *HEADERS, (b"x-request-id", identity)]
     if scope.get("method") == "OPTIONS" and start["status"] == 204:
         others = (one for one in start["headers"] if one[0] != b"allow")
-        start["headers"] = [*others, (b"allow", ALLOWED[scope["path_template"]].encode())]
+        start["headers"] = [
+            *others,
+            (b"allow", allowed(scope["path"], ALLOWED[scope["path_template"]].split(", ")).encode()),
+        ]

@@ -59,6 +59,8 @@ async def test_every_path_says_which_methods_it_has(api: Api) -> None:
                 path = re.sub(r"{\w+:(\w+)}", lambda part: "1" if part[1] == "int" else "x", template)
                 methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
     assert methods[JOBS] == {"GET", "OPTIONS", "POST", "PUT"}
+    methods[f"{JOBS}/diff"] = methods[f"{JOBS}/x"]
+    methods[f"{JOBS}/x"] = methods[f"{JOBS}/x"] - {"PUT"}
     for path, known in methods.items():
         allowed = await api.ask("OPTIONS", path)
         assert (allowed.status_code, allowed.headers["allow"]) == (204, ", ".join(sorted(known))), path
