@@ -18,7 +18,7 @@ from orchestrator.contract.selection import Selection, parse_ranges
 from tui.app import ShoalApp
 from tui.bindings import bindings
 from tui.feed import JobView, pack
-from tui.model.moments import clock
+from tui.model.moments import countdown
 from tui.model.replay import Player, changed
 from tui.model.scan import Columns, scan
 from tui.options import Options
@@ -195,9 +195,8 @@ class ReplayApp(ShoalApp, inherit_bindings=False):
     def _play(self) -> None:
         self.player.advance(TICK)
         player = self.player
-        span = max(0.001, player.ended - player.began)
         mark = "▶" if player.is_playing else "‖"
-        said = f"{clock(player.now)} {mark} {100 * (player.now - player.began) / span:.0f}%"
+        said = f"{mark} {countdown(player.now - player.began)} of {countdown(player.ended - player.began)}"
         if said != self.said:
             self.said = said
             if isinstance(self.screen, Page):

@@ -1,11 +1,16 @@
 """Hostile names, errors, labels and events on errors, nodes, events, compose, compare and profiles: nothing is obeyed."""
 
+import asyncio
 import base64
 import functools
+from collections.abc import Mapping
+from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
+from orchestrator.client import NODES, OrchestratorClient
 from orchestrator.contract.api import JobList, NodeList
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.history import Level
@@ -22,6 +27,7 @@ from orchestrator.contract.partitions import (
 )
 from tests.helpers.fake_api import (
     JOBS,
+    Answer,
     FakeApi,
     attempt,
     detail,
@@ -32,9 +38,15 @@ from tests.helpers.fake_api import (
     row,
 )
 from tests.helpers.fake_reading import had_inputs, lines_of_all
-from tests.helpers.terminal import app_for, quiet, shows
+from tests.helpers.terminal import app_for, quiet, screen, shows, wait_for
 from tests.pilot.test_hostile_text import NAME, check
+from tests.pilot.test_replay import until
+from tui.opening import RecordingApp
+from tui.options import Options
+from tui.recording import Recorder
+from tui.replay import open_recording
 from tui.screens import logs_all
+from tui.settings import Settings
 
 SCREENS = {
     "errors": ("E",),
@@ -62,6 +74,34 @@ SCREENS = {
 }
 
 
+REPLAYED = {
+    "job": (),
+    "table": ("t",),
+    "partition": ("enter",),
+    "errors": ("E",),
+    "group": ("E", "enter", "5"),
+    "log": ("l",),
+    "logs": ("L",),
+    "events": ("v",),
+    "why": ("W",),
+    "nodes": ("g", "n"),
+    "node": ("g", "n", "enter"),
+    "jobs": ("escape",),
+    "find": ("colon", *"find", "space", *'[/y] ~"', "enter"),
+    "at": ("colon", *"at", "space", *"[/y]", "enter"),
+}
+"""Keys in a replay."""
+REFUSED = {"Status": 401, "Code": "Unauthorized", "Message": NAME, "RequestID": "", "Component": ""}
+BEGINNINGS: dict[str, Mapping[str, Answer]] = {
+    "nobody": {".*": httpx.ConnectError(NAME)},
+    "refused": {".*": httpx.Response(401, json=REFUSED)},
+    "broken": {".*": httpx.Response(500, content=NAME.encode())},
+    "no nodes": {JOBS: JobList(next_token="", items=()), NODES: NodeList(next_token="", nodes=())},
+    "no jobs": {JOBS: JobList(next_token="", items=())},
+}
+"""What an orchestrator answers at the first start."""
+
+
 def hostile() -> FakeApi:
     """A cluster where every text is hostile."""
     api = quiet(ordinary())
@@ -85,7 +125,7 @@ def hostile() -> FakeApi:
     api.on("GET", f"{JOBS}/[^/]+", {"Job": msgspec.to_builtins(job), "History": {"NextToken": "", "Items": []}})
     api.on("GET", f"{JOBS}/[^/]+/failures", Failures(next_token="", items=(group,)))
     api.on("GET", f"{JOBS}/[^/]+/partitions/\\d+", detail(3, attempt(1, "failed", cause="exit", message=NAME)))
-    api.on("GET", "/api/v1/orchestrator/nodes", NodeList(next_token="", nodes=(node,)))
+    api.on("GET", NODES, NodeList(next_token="", nodes=(node,)))
     api.on("GET", "/api/v1/orchestrator/nodes/.+", {"Node": msgspec.to_builtins(node)})
     api.on("GET", "/api/v1/orchestrator/events", ClusterEvents(cursor="1", items=(event,)))
     had = PartitionInputs(next_token="", items=(had_inputs(NAME),))
@@ -121,5 +161,53 @@ async def test_hostile_text_is_only_text(
             await pilot.press(key)
             await pilot.pause(0.3)
         await pilot.pause(0.2)
+        check(app, is_ascii=is_ascii)
+        assert app.is_running
+
+
+@pytest.mark.parametrize("keys", REPLAYED.values(), ids=REPLAYED)
+@pytest.mark.parametrize("is_ascii", [False, True])
+async def test_hostile_text_is_only_text_in_a_replay(keys: tuple[str, ...], tmp_path: Path, *, is_ascii: bool) -> None:
+    path = tmp_path / "x [y] [@click=app.quit]z.rec"
+    async with OrchestratorClient("http://127.0.0.1:1234", transport=httpx.MockTransport(hostile())) as client:
+        recorder = asyncio.ensure_future(Recorder(client, "fish", path).run())
+        await until(lambda: path.exists() and all(word in path.read_bytes() for word in (b'"Grid"', b'"Nodes"')))
+        recorder.cancel()
+        await asyncio.gather(recorder, return_exceptions=True)
+    settings = Settings(url="http://x", home=tmp_path)
+    app = open_recording(Options(settings=settings, replay=path, colours="truecolor", is_ascii=is_ascii))
+    app.player.is_playing = False
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shows(pilot, "Failed")
+        await shows(pilot, "[/y]")
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.3)
+        check(app, is_ascii=is_ascii)
+        assert app.is_running
+
+
+@pytest.mark.parametrize("answers", BEGINNINGS.values(), ids=BEGINNINGS)
+@pytest.mark.parametrize("is_ascii", [False, True])
+async def test_hostile_text_is_only_text_at_the_first_start(answers: Mapping[str, Answer], *, is_ascii: bool) -> None:
+    api = hostile()
+    for path, answer in answers.items():
+        api.on("GET", path, answer)
+    app = app_for(api, is_ascii=is_ascii, profile=NAME, source=NAME)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shows(pilot, "[/y]")
+        await wait_for(pilot, lambda: "connecting" not in screen(app), "it was answered")
+        await pilot.pause(0.3)
+        check(app, is_ascii=is_ascii)
+        assert app.is_running
+
+
+@pytest.mark.parametrize("is_ascii", [False, True])
+async def test_hostile_text_is_only_text_while_it_is_recorded(tmp_path: Path, *, is_ascii: bool) -> None:
+    app = app_for(hostile(), kind=RecordingApp, is_ascii=is_ascii, record=tmp_path / "none" / "[/y]", profile=NAME)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shows(pilot, "1 of 1 jobs")
+        await pilot.press("enter")
+        await shows(pilot, "not recording")
         check(app, is_ascii=is_ascii)
         assert app.is_running

@@ -51,6 +51,7 @@ KEYS: dict[str, tuple[tuple[str, ...], str]] = {
     "find": (("colon", *"find", "space", *"part-0434", "enter"), "logs searched"),
     "templates": (("c", "f3"), "Begin with"),
     "go": (("g",), "profiles"),
+    "palette": (("ctrl+p", *"fi"), "Job fish"),
 }
 
 
