@@ -48,6 +48,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         place = f"line {self.line}: " if self.line else ""
         where = f"{self.path}: " if self.path else ""
         text = self.message or f"found {self.found}, allowed: {self.allowed}"
+        if self.allowed and self.allowed not in text:  # a sentence of Bacalhau's
+            is_told = self.found.split(" ")[-1].strip("'") in text
+            text += f"; allowed: {self.allowed}" if is_told else f"; found {self.found}, allowed: {self.allowed}"
         if self.message and self.path and self.path in self.message:
             where = ""
         hint = f" ({self.hint})" if self.hint and self.hint not in text else ""
@@ -150,8 +153,9 @@ def report(error: CommandError, *, as_json: bool) -> ExitCode:
         return error.exit_code
     lines = error.message.splitlines() or [""]
     if error.problems:
-        lines = [f"{line}" for line in lines if line not in {p.message for p in error.problems}]
-        lines = [*(lines or ["the job is not valid"]), *(f"  {p.sentence()}" for p in error.problems)]
+        told = {text for p in error.problems for text in (p.message, p.sentence())}
+        lines = [line for line in lines if line not in told]
+        lines = [*(lines or ["what was asked for is not valid"]), *(f"  {p.sentence()}" for p in error.problems)]
     head = "Interrupted" if error.exit_code is ExitCode.INTERRUPTED else "Error"
     _write(f"{head}: {printable(lines[0])}")
     for line in lines[1:]:

@@ -113,7 +113,7 @@ def _invoke(command: click.Command, path: Sequence[str], args: Sequence[str], co
         raise KeyboardInterrupt from error
     except click.ClickException as error:
         hint = f"see: {' '.join(('shoal', *path))} --help"
-        raise UsageError(error.format_message(), hint=hint) from error
+        raise UsageError(" ".join(error.format_message().split()), hint=hint) from error
     except Exception as error:
         client = sys.modules.get("orchestrator.client")  # not imported = it raised nothing
         if client is not None and isinstance(error, client.ClientError):

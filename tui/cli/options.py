@@ -74,14 +74,14 @@ version_option = click.option(
     "-v", "--version", type=click.IntRange(min=0), default=0, help="Of this version; 0 = the latest."
 )
 all_versions_option = flag("--all-versions", help="Of all versions.")
-output_option = click.option("--output", type=click.Choice(["json", "yaml"]), help="Bacalhau's shape.")
+output_option = click.option("--output", type=click.Choice(["json", "yaml"]), help="As a document, not for reading.")
 pretty_option = flag("--pretty", help="Indent the JSON.")
 
 object_options = together(output_option, pretty_option)
 """Of verbs that show one thing."""
 table_options = together(
     click.option(
-        "--output", type=click.Choice(["table", "csv", "json", "yaml"]), help="Bacalhau's shape: a bare list."
+        "--output", type=click.Choice(["table", "csv", "json", "yaml"]), help="json, yaml: a bare list, as Bacalhau's."
     ),
     pretty_option,
     flag("--hide-header", help="Leave out the header of the table."),

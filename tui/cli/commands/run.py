@@ -17,8 +17,8 @@ job_options = together(
     click.option("--namespace", default="", help="Namespace of the job (default: default)."),
     click.option("-l", "--labels", multiple=True, metavar="K=V", help="Labels of the job."),
     click.option("--priority", type=int, default=0, help="Higher goes first."),
-    click.option("--count", type=int, default=1, help="Number of partitions."),
-    click.option("--target", type=click.Choice(["any", "all"]), default="any", help="all: once on every node."),
+    click.option("--count", type=int, default=1, help="Number of partitions (default: 1)."),
+    click.option("--target", type=click.Choice(["any", "all"]), default="any", help="all: one on every node."),
     click.option("--constraints", multiple=True, metavar="K=V", help="Labels that a node must have: region=eu,gpu!=none."),
     click.option("--task-name", default="main", help="Name of the task."),
     click.option("-e", "--env", multiple=True, metavar="K=V", help="Environment variables."),
@@ -97,7 +97,7 @@ def wasm_run(
 
 
 @click.command()
-@click.argument("words", nargs=-1, required=True)
+@click.argument("words", nargs=-1, required=True, metavar="PROGRAM")
 @job_options
 @click.pass_obj
 def process_run(context: Context, /, words: tuple[str, ...], **given: Any) -> int:
