@@ -77,7 +77,7 @@ def test_it_keeps_its_name_over_restarts_and_does_not_share_its_data(start: Star
 def test_a_data_directory_that_cannot_be_made_is_named() -> None:
     code, said = refused("--port", "0", "--data-dir", "/dev/null/x")
     assert code == 1
-    assert said.startswith("/dev/null/x: ")
+    assert said.startswith("error: /dev/null/x: ")
 
 
 class FullDisk(MemoryStore):
@@ -146,7 +146,7 @@ def test_what_it_cannot_be_told_is_named(flags: tuple[str, ...], named: str) -> 
 def test_a_wrong_configuration_is_exit_code_2() -> None:
     code, said = refused("--host", "0.0.0.0")
     assert code == 2
-    assert said.startswith("host: found '0.0.0.0', allowed: a loopback address")
+    assert said.startswith("error: host: found '0.0.0.0', allowed: a loopback address")
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
