@@ -4,14 +4,15 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.contract.api import JobList, NodeList, Problem
+from orchestrator.contract.api import HistoryList, JobList, NodeList, Problem
+from orchestrator.contract.history import Event, JobHistory, Level
 from orchestrator.contract.job import JobStateType
 from orchestrator.contract.node import Drain
 from orchestrator.contract.overview import ClusterEvents
 from orchestrator.contract.partitions import ActionResult, Grid, Rows
 from orchestrator.contract.plan import Plan, PlanKind
 from tests.helpers.cli import Shoal
-from tests.helpers.fake_api import JOBS, FakeApi, grid_of, happened, job_of, node_of
+from tests.helpers.fake_api import JOB_ID, JOBS, FakeApi, grid_of, happened, job_of, node_of
 
 EVENTS = "/api/v1/orchestrator/events"
 
@@ -101,9 +102,26 @@ def test_the_list_of_nodes_tells_which_one_is_taken_out_of_use(
 def test_a_version_was_created_when_it_was_submitted_not_when_it_last_changed(api: FakeApi, shoal: Shoal) -> None:
     first = job_of(5, JobStateType.COMPLETED)
     api.on("GET", f"{JOBS}/[^/]+/versions", JobList(next_token="", items=(first, replace(first, version=2))))
+
+    def history(request: httpx.Request) -> HistoryList:
+        number = int(request.url.params["job_version"])
+        event = Event(message="Job submitted", topic="Submission", timestamp=f"2026-10-14T16:26:4{number}Z")
+        line = JobHistory(seq_num=1, type=Level.JOB, job_id=JOB_ID, job_version=number, event=event, time="")
+        return HistoryList(next_token="", items=(line,))
+
+    api.on("GET", f"{JOBS}/[^/]+/history", history)
     done = shoal("job", "versions", "fish", "--hide-header")
     assert [line.split()[:2] for line in done.out.splitlines()] == [
-        ["2026-10-14T17:46:40.000000Z", "1"],
-        ["2026-10-14T16:26:40Z", "2"],
+        ["2026-10-14T16:26:41Z", "1"],
+        ["2026-10-14T16:26:42Z", "2"],
     ]
-    assert api.requests[-1].url.params["job_version"] == "2"
+
+
+def test_an_event_says_its_reason_once(api: FakeApi, shoal: Shoal) -> None:
+    event = happened()[1]
+    said = replace(event, message="Partition 3 failed, out of attempts", details={"Reason": "out of attempts"})
+    unsaid = replace(event, message="Job suspended", details={"Reason": "new disk"})
+    api.on("GET", EVENTS, ClusterEvents(cursor="a", items=(said, unsaid)))
+    first, second = shoal("events").out.splitlines()
+    assert first.endswith("Partition 3 failed, out of attempts")
+    assert second.endswith("Job suspended (Reason=new disk)")

@@ -59,6 +59,8 @@ def line_of(event: "ClusterEvent", output: Output) -> str:
     if event.node_id:
         whose.append(f"on {event.node_id}" if event.job_id else event.node_id)
     more = {key: value for key, value in event.details.items() if key not in ("NodeID", "IsError", "NewState")}
+    if more.get("Reason", "") in event.message:
+        more.pop("Reason", None)
     details = f" ({', '.join(f'{key}={value}' for key, value in sorted(more.items()))})" if more else ""
     mark = "!" if event.details.get("IsError") else " "
     return printable(f"{time} {mark} {' '.join(whose)}: {event.message}{details}")

@@ -272,8 +272,6 @@ async def _submitted(client: "OrchestratorClient", version: "Job") -> str:
 
     Its CreateTime is the first version's, and its ModifyTime that of its last change.
     """
-    if version.version == 1:
-        return moment(version.create_time)
     first = await client.history(version.id, version=version.version, event_type="job", limit=1)
     line = first.items[0] if first.items else None
     return (line.event.timestamp or line.time) if line else moment(version.modify_time)
