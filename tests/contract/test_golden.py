@@ -42,6 +42,7 @@ OURS = {
     "authn-challenge": (400, "a user's mistake is no 5xx"),
     "job-get-tooshort": (409, "a user's mistake is no 5xx"),
     "job-logs-plain": (400, "an empty log would be a lie"),
+    "legacy-alive": (405, "the Airflow operator needs what was removed there, by POST"),
     "list-order-bad": (400, "a user's mistake is no 5xx"),
     "node-put-bad": (400, "a user's mistake is no 5xx"),
     "put-badconstraint": (400, "refused when it comes, not left waiting"),
