@@ -8,6 +8,7 @@ import base64
 import hashlib
 import io
 import tarfile
+import zlib
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -322,7 +323,11 @@ async def packed_results(request: HttpRequest, backend: Backend, wanted: Sequenc
         if most < 0:
             raise too_large(MOST_RESULTS, "packed")
         archives.append((accepted, b"".join([piece async for piece in archive.content])))
-    return await asyncio.to_thread(merged, archives)
+    try:
+        return await asyncio.to_thread(merged, archives)
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        allowed = "results whose archive can be read"
+        raise InvalidJobError([Problem(path="Spec.inputs", found=str(error)[:200], allowed=allowed)]) from error
 
 
 def merged(archives: Sequence[tuple[ExecutionRecord, bytes]]) -> bytes:

@@ -16,7 +16,7 @@ from tests.conftest import StartCluster
 from tests.helpers.docker import build_image, private_engine
 from tests.helpers.processes import Cluster
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("engines"), pytest.mark.timeout(420)]
 
 PROGRAM = Path(__file__).with_name("airflow_program.py")
 

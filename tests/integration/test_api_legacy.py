@@ -151,14 +151,14 @@ async def test_only_what_was_signed_is_done(client: Client, api: Api) -> None:
     assert (await client.post("submit", {"payload": whole})).status_code == 400
 
 
-async def published(api: Api, client: Client, contents: dict[str, bytes]) -> str:
-    """A job whose one partition has left these files."""
+async def published(api: Api, client: Client, packed: bytes) -> str:
+    """A job whose one partition has left this archive."""
     job_id = await client.submitted(PROCESS | {"publisher": "Local"})
     agent = Agent(api)
     await agent.sync()
     await agent.sync()
     (execution,) = agent.assigned
-    stored = (await agent.put_result(execution, await asyncio.to_thread(archive, contents))).json()
+    stored = (await agent.put_result(execution, packed)).json()
     agent.end(0, published=SpecConfig(type=stored["Type"], params=stored["Params"]))
     await agent.sync()
     return job_id
@@ -189,7 +189,7 @@ def mounted(*cids: str) -> dict[str, Any]:
 async def test_results_of_a_job_are_the_input_of_another(
     api: Api, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = await published(api, client, {"stdout": b"hello\n", "out/x": b"1"})
+    job_id = await published(api, client, await asyncio.to_thread(archive, {"stdout": b"hello\n", "out/x": b"1"}))
     (result,) = (await client.ask("results", job_id=job_id))["results"]
     cid = result["Data"]["CID"]
     assert (cid, (await api.http.get(result["Data"]["URL"])).status_code) == (f"{job_id}.0", 200)
@@ -208,10 +208,17 @@ async def test_results_of_a_job_are_the_input_of_another(
     assert answer.json()["Message"].startswith("Spec.inputs: found results of more than 50 bytes, packed, allowed: 50")
 
 
-async def test_the_same_partition_of_two_jobs_at_one_mount_is_refused(api: Api, client: Client) -> None:
-    first = await published(api, client, {"stdout": b"1"})
-    answer = await client.submit(mounted(f"{first}.0", f"{first}.0"))
-    assert (answer.status_code, answer.json()["Problems"][0]["Path"]) == (400, "Spec.inputs")
+async def test_results_that_cannot_be_put_together_are_refused(api: Api, client: Client, tmp_path: Path) -> None:
+    noise = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(200))
+    job_id = await published(api, client, await asyncio.to_thread(archive, {"stdout": noise}))
+    (kept,) = [path for path in await asyncio.to_thread(lambda: list(tmp_path.rglob("*.tar.gz"))) if path.is_file()]
+    await asyncio.to_thread(lambda: kept.write_bytes(kept.read_bytes()[:3000]))
+    for cids, found in (
+        ([f"{job_id}.0"] * 2, "Spec.inputs: found results of one partition twice at one path"),
+        ([f"{job_id}.0"], "Spec.inputs: found Compressed file ended"),
+    ):
+        answer = await client.submit(mounted(*cids))
+        assert (answer.status_code, answer.json()["Message"][: len(found)]) == (400, found)
 
 
 async def test_a_token_reaches_the_jobs_of_its_namespaces_only(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Bacalhau's clients in a virtual environment of their own, below build/: `clients.sh NAME` installs what
-# tests/clients/NAME.txt names, which is complete where it is long, and prints its interpreter.
+# tests/clients/NAME.txt names, which is all that it needs (a `pip freeze`), and prints its interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 name=$1
@@ -14,7 +14,7 @@ if ! cmp --quiet "$wanted" $home/installed; then
     if ! cmp --quiet "$wanted" $home/installed; then
         rm -rf $home
         "$(PYTHON="python3.11 ${PYTHON:-python3}" sh tests/tools/find-python.sh)" -m venv $home
-        $python -m pip install --quiet --disable-pip-version-check -r "$wanted" >&2
+        $python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile -r "$wanted" >&2
         cp "$wanted" $home/installed
     fi
 fi
