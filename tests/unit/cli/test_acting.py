@@ -125,3 +125,20 @@ def test_an_event_says_its_reason_once(api: FakeApi, shoal: Shoal) -> None:
     first, second = shoal("events").out.splitlines()
     assert first.endswith("Partition 3 failed, out of attempts")
     assert second.endswith("Job suspended (Reason=new disk)")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("stop fish --select 3", "Stopping: 0 partitions (none that '3' selects is unfinished)\n"),
+        ("retry fish --select 3", "Running again: 0 partitions (none that '3' selects has failed or was stopped)\n"),
+        (
+            "retry fish --select 3 --include-completed",
+            "Running again: 0 partitions (none that '3' selects has ended)\n",
+        ),
+    ],
+)
+def test_acting_on_what_is_not_in_a_state_for_it_says_why(api: FakeApi, shoal: Shoal, words: str, said: str) -> None:
+    api.on("PUT", f"{JOBS}/[^/]+/partitions/(retry|stop)", ActionResult(count=0, by_state={}, cursor="c"))
+    done = shoal("job", *words.split())
+    assert (done.code, done.out) == (0, said)

@@ -51,7 +51,8 @@ async def _stop(
                 _confirm(result.count, f"stop {counted(result.count, 'partition')}", yes=yes)
                 result = await client.stop_partitions(wanted, select, reason)
             if not quiet:
-                await _tell(context, client, wanted, "would stop" if dry_run else "stopping", select, result)
+                verb = "would stop" if dry_run else "stopping"
+                await _tell(context, client, wanted, verb, select, result, "is unfinished")
             return ExitCode.OK
         if not yes:
             _confirm(await _unfinished(client, wanted), f"stop job {wanted}", yes=False)
@@ -119,6 +120,7 @@ async def _retry(context: Context, job: str, namespace: str, request: Request) -
     async with context.client(namespace) as client:
         wanted = await named(client, job, context.settings.instance_id())
         select, with_completed = request.select or "failed", request.include_completed
+        why_none = "has ended" if with_completed else "has failed or was stopped"
         grid = await client.grid(wanted)
 
         async def ask_for(*, dry_run: bool) -> "ActionResult":
@@ -139,14 +141,14 @@ async def _retry(context: Context, job: str, namespace: str, request: Request) -
             result = await ask_for(dry_run=False)
         if not request.wait:
             verb = "would run again" if request.dry_run else "running again"
-            await _tell(context, client, wanted, verb, select, result)
+            await _tell(context, client, wanted, verb, select, result, why_none)
             return ExitCode.OK
         from tui.cli.waiting import wait_for
 
         if context.wants_json:
             context.output.json({"JobID": grid.job_id, "Warnings": []})
         else:
-            await _tell(context, client, wanted, "running again", select, result)
+            await _tell(context, client, wanted, "running again", select, result, why_none)
         return await wait_for(context, client, grid.job_id, patience=request.wait_timeout_secs, told=grid.attempts)
 
 
@@ -172,9 +174,15 @@ def _confirm(count: int, action: str, *, yes: bool) -> None:
 
 
 async def _tell(
-    context: Context, client: "OrchestratorClient", job: str, verb: str, select: str, result: "ActionResult"
+    context: Context,
+    client: "OrchestratorClient",
+    job: str,
+    verb: str,
+    select: str,
+    result: "ActionResult",
+    why_none: str,
 ) -> None:
-    """Say what was done: to how many partitions, which there were, or why to none."""
+    """Say what was done: to how many partitions, in which states, or why to none."""
     if context.wants_json:
         context.output.json(result)
         return
@@ -183,5 +191,5 @@ async def _tell(
         if not (await client.rows(job, select, limit=1)).items:
             context.output.line(no_match((await client.grid(job)).count, select))
             return
-        detail = f"nothing that {select!r} selects can be"
+        detail = f"none that {select!r} selects {why_none}"
     context.output.line(f"{verb[:1].upper()}{verb[1:]}: {counted(result.count, 'partition')} ({detail})")
