@@ -157,7 +157,7 @@ async def test_what_is_wrong_is_told_with_its_line_and_nothing_is_sent(api: Api,
         page = app.screen
         assert isinstance(page, ComposePage)
         await pilot.press("f2")
-        page.query_one("#yaml").text = page.text.replace("Memory: 32mb", "Memory: plenty")  # type: ignore[attr-defined]
+        page.query_one("#yaml").text = page.composed.text.replace("Memory: 32mb", "Memory: plenty")  # type: ignore[attr-defined]
         await shows(pilot, "Memory")
         await shows(pilot, "line 11: ")
         await pilot.press("f4", "right", "enter")

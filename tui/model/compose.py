@@ -1,9 +1,8 @@
 """A job while it is composed: one YAML text is the truth, a form reads and writes fields of it, both are checked alike."""
 
+import json
 import re
-import shlex
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,51 +12,11 @@ import yaml
 from orchestrator.contract.api import Problem
 from orchestrator.contract.decode import decode_job
 from orchestrator.contract.job import Job
-from tui.jobfile import JobFileError, read_job_file
+from tui.jobfile import JobFileError, read_job_file, resolved
+from tui.model import form
+from tui.model.text import clean
 
-Path_ = tuple[str | int, ...]
 RESERVED = "bacalhau.org/"
-SEVERAL_LINES = "(several lines: F2)"
-ODD = "(unusual characters: F2)"
-"""What a field says whose value a line cannot show."""
-
-
-class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the form. `path` leads to the value in the document, names in the case in which they are written anew."""
-
-    id: str
-    label: str
-    path: Path_
-    hint: str = ""
-    is_number: bool = False
-    engines: tuple[str, ...] = ()
-    """Engines that know it; empty = all."""
-
-
-TASK: Path_ = ("Tasks", 0)
-FIELDS = (
-    Field(id="name", label="name", path=("Name",), hint="the same name again is an update"),
-    Field(id="count", label="partitions", path=("Count",), hint="1", is_number=True),
-    Field(id="engine", label="engine", path=(*TASK, "Engine", "Type"), hint="process or docker"),
-    Field(id="image", label="image", path=(*TASK, "Engine", "Params", "Image"), engines=("docker",)),
-    Field(id="command", label="command", path=(*TASK, "Engine", "Params"), hint="as in a shell: python run.py --fast"),
-    Field(id="env", label="environment", path=(*TASK, "Env"), hint="NAME=value OTHER='a b'"),
-    Field(id="cpu", label="cpu", path=(*TASK, "Resources", "CPU"), hint="500m"),
-    Field(id="memory", label="memory", path=(*TASK, "Resources", "Memory"), hint="512mb"),
-    Field(
-        id="timeout",
-        label="timeout",
-        path=(*TASK, "Timeouts", "ExecutionTimeout"),
-        hint="of one execution: 600, 10m",
-        is_number=True,
-    ),
-    Field(id="attempts", label="attempts", path=("Retry", "MaxAttempts"), hint="3", is_number=True),
-    Field(
-        id="backoff", label="backoff", path=("Retry", "Backoff", "Initial"), hint="seconds: 1, doubled", is_number=True
-    ),
-    Field(id="publisher", label="publisher", path=(*TASK, "Publisher", "Type"), hint="orchestrator; empty = none"),
-)
-BY_ID: Mapping[str, Field] = {field.id: field for field in FIELDS}
 
 PROCESS = """\
 Name: hello
@@ -88,10 +47,11 @@ Tasks:
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One problem, with the line of the text that it is about; 0 = none."""
+    """One problem, with the line of the text that it is about, 0 = none, and the path in the document."""
 
     text: str
     line: int = 0
+    path: str = ""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +68,7 @@ def check(text: str) -> Checked:
     try:
         read = read_job_file(text)
     except JobFileError as error:
-        message = str(error).removeprefix("the job provided is invalid: ")
+        message = str(error).removeprefix("the job provided is invalid: ").replace(f"line {error.line}: ", "", 1)
         return Checked(job=None, data=None, findings=(Finding(text=message, line=error.line or 0),))
     decoded = decode_job(read.data, is_file=True)
     return Checked(
@@ -121,51 +81,119 @@ def check(text: str) -> Checked:
 
 def finding(problem: Problem, line: int | None) -> Finding:
     """A problem with its line."""
+    if problem.path and problem.found and problem.allowed:
+        problem = msgspec.structs.replace(problem, message="")
     place = "" if not problem.path or problem.path in str(problem) else f"{problem.path}: "
-    return Finding(text=f"{place}{problem}", line=line or 0)
+    return Finding(text=f"{place}{problem}", line=line or 0, path=problem.path)
 
 
-# The form
+UNKNOWN = object()
+"""What a field has in a text that cannot be read."""
 
 
-def value_of(data: Any, field: Field) -> str:
-    """What the form shows for a field; empty where the document has nothing, or something else than the form knows."""
-    found = _at(data, field.path)
-    if field.id == "command":
-        words = _words(found)
-        if any("\n" in word for word in words):
-            return SEVERAL_LINES
-        return shlex.join(words)
-    if field.id == "env":
-        return " ".join(f"{name}={shlex.quote(str(value))}" for name, value in found.items()) if _is_map(found) else ""
-    if found is None or isinstance(found, dict | list):
-        return ""
-    return str(found)
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """What was typed into a field, and the document cannot hold."""
+
+    text: str
+    problem: str
+    instead_of: object
+    """What the document had there then, and still has."""
 
 
-def changed(data: Any, field: Field, text: str) -> dict[str, Any]:
-    """The document with another value of a field. Raises ValueError that names field, found, allowed."""
-    fresh: dict[str, Any] = msgspec.to_builtins(data) if _is_map(data) else {}
-    text = text.strip()
-    if field.id == "command":
-        if text == SEVERAL_LINES:
-            return fresh
+class Composition:
+    """A job while it is composed: its text, and what was typed into the form that the text cannot hold.
+
+    Such a text stays, and there is no job, until the field is right, or its value is changed in the YAML.
+    """
+
+    def __init__(self, draft: str = PROCESS) -> None:
+        self.begin(draft)
+
+    def begin(self, draft: str) -> None:
+        """Begin anew with a text, or with what `draft` made of one."""
+        lines = draft.splitlines(keepends=True)
+        typed = list(takewhile(lambda one: one is not None, (_TYPED.fullmatch(line.rstrip("\n")) for line in lines)))
+        self.refused: dict[str, Refused] = {}
+        self._aside: dict[str, str] = {}
+        self.write("".join(lines[len(typed) :]))
+        for match in typed:
+            if match is not None and match[1] in form.BY_ID:
+                self.enter(form.BY_ID[match[1]], _unquoted(match[2]))
+
+    def write(self, text: str) -> None:
+        """The text is another: where it changes the value of a refused field, it says what is wanted there."""
+        self.text = text
+        self.checked = check(text)
+        if isinstance(self.checked.data, dict):
+            for name, one in list(self.refused.items()):
+                now = form.raw_of(self.checked.data, form.BY_ID[name])
+                if one.instead_of is UNKNOWN:
+                    self.refused[name] = msgspec.structs.replace(one, instead_of=now)
+                elif now != one.instead_of:
+                    del self.refused[name]
+
+    def enter(self, field: form.Field, text: str) -> None:
+        """A field of the form is another."""
+        data = self.checked.data
         try:
-            words = shlex.split(text)
+            fresh = form.changed(data, field, text)
         except ValueError as error:
-            message = f"command: found {text!r} ({error}), allowed: words as in a shell"
-            raise ValueError(message) from error
-        _set_words(fresh, words)
-        return fresh
-    value: object = text
-    if field.id == "env":
-        value = _pairs(text)
-    elif field.is_number and re.fullmatch(r"\d+", text):
-        value = int(text)
-    elif field.is_number and re.fullmatch(r"\d*\.\d+", text):
-        value = float(text)
-    _put(fresh, field.path, value if text else None)
-    return fresh
+            there = form.raw_of(data, field) if self.has_form else UNKNOWN
+            self.refused[field.id] = Refused(text=text, problem=str(error), instead_of=there)
+            return
+        self.refused.pop(field.id, None)
+        if fresh == data or not self.has_form:
+            return
+        if field.id == "engine":
+            fresh = form.for_its_engine(fresh, self._aside)
+        waiting = self.refused
+        self.write(dumped(fresh))
+        self.refused = {
+            name: msgspec.structs.replace(one, instead_of=form.raw_of(self.checked.data, form.BY_ID[name]))
+            for name, one in waiting.items()
+        }
+
+    def shown(self, field: form.Field) -> str:
+        """What the form shows for a field."""
+        refused = self.refused.get(field.id)
+        return clean(refused.text) if refused else form.value_of(self.checked.data, field)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All that is to mend, what the text cannot hold first; what the text has there instead is of no interest."""
+        refused = [Finding(text=one.problem) for one in self.refused.values()]
+        fields = [form.BY_ID[name] for name in self.refused]
+        others = [one for one in self.checked.findings if not any(form.is_about(one.path, field) for field in fields)]
+        return (*refused, *others)
+
+    @property
+    def job(self) -> Job | None:
+        """The job, if nothing is to mend."""
+        return None if self.refused else self.checked.job
+
+    @property
+    def has_form(self) -> bool:
+        """Whether the form can show it: changing a field of a text that cannot be read would replace the text."""
+        return isinstance(self.checked.data, dict) or not self.text.strip()
+
+    def draft(self) -> str:
+        """All of it as one text, a comment for each refused field first."""
+        return (
+            "".join(f"# {name}, as typed: {json.dumps(one.text)}\n" for name, one in self.refused.items()) + self.text
+        )
+
+
+_TYPED = re.compile(r'# (\w+), as typed: (".*")')
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text
+
+
+# The text
 
 
 def dumped(data: Any) -> str:
@@ -174,100 +202,15 @@ def dumped(data: Any) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines are written as such."""
+    """Texts of several lines are written as such; those that would be read as a number or else are quoted."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
+    style = "|" if "\n" in text else None if resolved(text) == text else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
-
-
-def _is_map(value: object) -> bool:
-    return isinstance(value, dict)
-
-
-def _key(data: Mapping[Any, Any], name: str) -> str:
-    """The key as the document writes it: any case will do."""
-    return next((key for key in data if isinstance(key, str) and key.lower() == name.lower()), name)
-
-
-def _at(data: Any, path: Path_) -> Any:
-    for step in path:
-        if isinstance(step, str):
-            data = data.get(_key(data, step)) if isinstance(data, dict) else None
-        elif isinstance(data, list) and step < len(data):
-            data = data[step]
-        else:
-            data = None
-    return data
-
-
-def _put(data: dict[str, Any], path: Path_, value: object) -> None:
-    """Set, or with None remove, making what is missing on the way."""
-    here: Any = data
-    for step, after in pairwise(path):
-        made: Any = [] if isinstance(after, int) else {}
-        if isinstance(step, int):
-            while len(here) <= step:
-                here.append({})
-            if not isinstance(here[step], type(made)):
-                here[step] = made
-            here = here[step]
-        else:
-            key = _key(here, step)
-            if not isinstance(here.get(key), type(made)):
-                if value is None:
-                    return
-                here[key] = made
-            here = here[key]
-    last = _key(here, str(path[-1]))
-    if value is None:
-        here.pop(last, None)
-    else:
-        here[last] = value
-
-
-def engine_of(data: Any) -> str:
-    """The type of engine, in lower case."""
-    return str(_at(data, BY_ID["engine"].path) or "").lower()
-
-
-def _words(params: Any) -> list[str]:
-    if not isinstance(params, dict):
-        return []
-    found: list[str] = []
-    for name in ("Command", "Arguments", "Entrypoint", "Parameters"):
-        value = params.get(_key(params, name))
-        found += [value] if isinstance(value, str) else [str(one) for one in value] if isinstance(value, list) else []
-    return found
-
-
-def _set_words(data: dict[str, Any], words: Sequence[str]) -> None:
-    params: Path_ = (*TASK, "Engine", "Params")
-    for name in ("Command", "Arguments", "Entrypoint", "Parameters"):
-        _put(data, (*params, name), None)
-    if not words:
-        return
-    if engine_of(data) == "docker":
-        _put(data, (*params, "Parameters"), list(words))
-    else:
-        _put(data, (*params, "Command"), words[0])
-        if words[1:]:
-            _put(data, (*params, "Arguments"), list(words[1:]))
-
-
-def _pairs(text: str) -> dict[str, str]:
-    found = {}
-    for pair in shlex.split(text):
-        name, sign, value = pair.partition("=")
-        if not sign or not name:
-            message = f"environment: found {pair!r}, allowed: NAME=value"
-            raise ValueError(message)
-        found[name] = value
-    return found
 
 
 # Where texts come from, and go

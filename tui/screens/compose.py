@@ -9,18 +9,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from textual import work
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Input, Label, TextArea
+from textual.widgets import Input, TextArea
 
 from orchestrator.client import ClientError
 from orchestrator.contract.plan import Plan, PlanKind
 from tui.bindings import bindings
 from tui.model import compose as model
-from tui.model.text import clean
+from tui.model import form
 from tui.places import Focus
 from tui.screens.chooser import Chooser
 from tui.screens.drafts import Drafts
+from tui.screens.job_form import JobForm
 from tui.screens.page import Page
 from tui.screens.plan import own_plan, plan_lines, problem_lines
 from tui.screens.spec import spec_text
@@ -43,10 +45,6 @@ class ComposePage(Page, inherit_bindings=False):
     ComposePage #tabs { height: 1; }
     ComposePage #form, ComposePage #yaml, ComposePage #plan { height: 1fr; display: none; }
     ComposePage.-form #form, ComposePage.-yaml #yaml, ComposePage.-plan #plan { display: block; }
-    ComposePage #form Horizontal { height: 1; }
-    ComposePage #form Label { width: 14; color: $secondary; padding: 0 0 0 1; }
-    ComposePage #form Input { height: 1; border: none; padding: 0 1; width: 1fr; background: $surface; }
-    ComposePage #form Input:focus { background: $panel; }
     ComposePage #plan VerticalScroll { height: 1fr; }
     ComposePage #plan Horizontal { height: 1; margin: 1 0 0 1; }
     ComposePage #problems { height: 3; }
@@ -54,24 +52,19 @@ class ComposePage(Page, inherit_bindings=False):
 
     def __init__(self, focus: Focus) -> None:
         super().__init__(focus)
-        self.text = self._begun = ""
-        self.checked = model.check(model.PROCESS)
+        self.composed = model.Composition()
+        self._kept = self.composed.text
         self.plan: Plan | None = None
         self.view = "form"
         self._said = ""
         self._typed_at = 0.0
-        self._is_filling = False
         self._is_busy = False
 
     def content(self) -> ComposeResult:
         """Tabs; form, YAML, plan; problems."""
         with Vertical(id="body"):
             yield Lines(id="tabs")
-            with VerticalScroll(id="form", can_focus=False):
-                for field in model.FIELDS:
-                    with Horizontal():
-                        yield Label(field.label, markup=False)
-                        yield Input(placeholder=field.hint, id=f"field-{field.id}", select_on_focus=False)
+            yield JobForm(id="form")
             yield YamlArea("", id="yaml", tab_behavior="indent", show_line_numbers=True)
             with Vertical(id="plan"):
                 with VerticalScroll(id="plan-text"):
@@ -83,135 +76,121 @@ class ComposePage(Page, inherit_bindings=False):
 
     def crumbs(self) -> Sequence[str]:
         """The job's name."""
-        name = self.checked.job.name if self.checked.job else ""
+        job = self.composed.checked.job
+        name = job.name if job else ""
         return ("compose", name) if name else ("compose",)
 
     def on_mount(self) -> None:
         """Begin with something."""
         self.drafts = Drafts(self.shoal.options.settings.home, self.shoal.options.profile)
         self._show_view("form")
-        for line in self.query(Input):
-            line.cursor_blink = False
         if self.at.job_id:
-            self.run_worker(self._begin_from(self.at.job_id), group="begin", exclusive=True, exit_on_error=False)
+            self._begin_from()
             return
         draft = self.drafts.newest("new")
         self.begin(draft.text if draft else model.PROCESS)
         if draft:
             self.shoal.tell(f"the draft of {draft.age} is taken up; F3 for templates")
 
-    async def _begin_from(self, job_id: str) -> None:
+    @property
+    def draft_name(self) -> str:
+        """Under which its draft is kept."""
+        return self.at.job_name if self.at.job_id else "new"
+
+    @work(group="begin", exclusive=True, exit_on_error=False)
+    async def _begin_from(self) -> None:
         try:
-            job = (await self.shoal.client.job(job_id)).job
+            job = (await self.shoal.client.job(self.at.job_id)).job
         except ClientError as error:
             self.shoal.tell(error.message, severity="error")
             self.begin(model.PROCESS)
             return
         data = model.check(spec_text(job)).data
         name = model.next_name(job.name or "job")
-        named = model.changed(data, model.BY_ID["name"], name)
+        named = form.changed(data, form.BY_ID["name"], name)
         self.begin(model.dumped(model.without_reserved(named)))
 
     def begin(self, text: str) -> None:
         """Another text, in all views."""
-        self.text = self._begun = text
+        self.composed.begin(text)
+        self._kept = self.composed.draft()
         self._fill_yaml()
-        self._check()
         self._fill_form()
-        if self.view == "form":
-            self.query_one("#field-name", Input).focus()
+        self._check()
+        self._show_view(self.view)
 
     # The two views of one text
 
     def _fill_form(self) -> None:
-        self._is_filling = True
-        engine = model.engine_of(self.checked.data)
-        for field in model.FIELDS:
-            line = self.query_one(f"#field-{field.id}", Input)
-            value = model.value_of(self.checked.data, field)
-            is_odd = clean(value) != value or (self.shoal.palette.is_ascii and not value.isascii())
-            value = model.ODD if is_odd else value
-            if line.value != value:
-                with line.prevent(Input.Changed):
-                    line.value = value
-            line.disabled = (bool(field.engines) and engine not in field.engines) or value in (
-                model.SEVERAL_LINES,
-                model.ODD,
-            )
-        self._is_filling = False
+        self.query_one(JobForm).fill(self.composed, is_ascii=self.shoal.palette.is_ascii)
 
     def _fill_yaml(self) -> None:
         area = self.query_one(TextArea)
-        if area.text != self.text:
+        if area.text != self.composed.text:
             with area.prevent(TextArea.Changed):
-                area.text = self.text
+                area.text = self.composed.text
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """A field of the form: write it into the text."""
-        field = model.BY_ID.get((event.input.id or "").removeprefix("field-"))
-        if field is None or self._is_filling:
+        field = self.query_one(JobForm).field_of(event.input)
+        if field is None:
             return
-        try:
-            data = model.changed(self.checked.data, field, event.value)
-        except ValueError as error:
-            self._say(str(error))
-            return
-        self._said = ""
-        self.text = model.dumped(data)
+        self.composed.enter(field, event.value)
         self._fill_yaml()
         self._typed()
         if field.id == "engine":
-            self._check()
             self._fill_form()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         """The YAML."""
-        self._said = ""
-        self.text = event.text_area.text
+        self.composed.write(event.text_area.text)
         self._typed()
 
     def _typed(self) -> None:
         self._typed_at = time.monotonic()
-        checked = model.check(self.text)
-        if checked.data is not None:
-            self.checked = checked
         self.plan = None
+        self._show_problems()
         self.set_timer(PAUSE + 0.01, self._check_if_quiet)
 
     def _check_if_quiet(self) -> None:
         if self in self.app.screen_stack and time.monotonic() - self._typed_at >= PAUSE:
             self._check()
-            if self.view == "yaml":
-                self._fill_form()
 
     def _check(self) -> None:
-        """Check here; if nothing is wrong, let the server check."""
-        self.checked = model.check(self.text)
+        """Keep it; if nothing is wrong, let the server check."""
         self.plan = None
+        self._said = ""
         with contextlib.suppress(OSError):
-            if self.text != self._begun:
-                self.drafts.keep("new" if not self.at.job_id else self.at.job_name, self.text)
+            self._keep()
         self._show_problems()
         self.show_header()
-        if self.checked.job is not None:
-            self.run_worker(self._ask_plan(), group="plan", exclusive=True, exit_on_error=False)
-        else:
-            self._show_plan()
+        self._show_plan()
+        if self.composed.job is not None:
+            self._ask_plan()
 
+    def _keep(self) -> None:
+        draft = self.composed.draft()
+        if draft != self._kept:
+            self.drafts.keep(self.draft_name, draft)
+            self._kept = draft
+
+    @work(group="plan", exclusive=True, exit_on_error=False)
     async def _ask_plan(self) -> None:
-        job = self.checked.job
-        client = self.shoal.client
+        job = self.composed.job
         if job is None:
             return
         try:
-            self.plan = await client.plan(job)
+            plan = await self.shoal.client.plan(job)
         except ClientError as error:
-            if error.code == "NotOffered":
-                self.plan = own_plan(job, self.shoal.overview.jobs.values())
-            else:
-                self._say(f"the orchestrator did not check it: {error.message}")
-        self._show_problems()
-        self._show_plan()
+            if error.code != "NotOffered":
+                self._said = f"the orchestrator did not check it: {error.message}"
+                self._show_problems()
+                return
+            plan = own_plan(job, self.shoal.overview.jobs.values())
+        if job == self.composed.job:
+            self.plan = plan
+            self._show_problems()
+            self._show_plan()
 
     # What is shown
 
@@ -223,32 +202,28 @@ class ComposePage(Page, inherit_bindings=False):
         for view, label in zip(VIEWS, ("Form", "YAML", "Plan"), strict=True):
             pieces.append((f" {label} ", "cursor" if view == self.view else "muted"))
             pieces.append(("  ", ""))
-        if self.checked.job is None:
-            pieces.append((f"  {len(self.checked.findings)} to mend", "failed"))
+        if self.composed.job is None:
+            pieces.append((f"  {len(self.composed.findings)} to mend", "failed"))
         elif self.plan is not None:
             pieces.append((f"  {self.plan.kind.value}", "failed" if self.plan.problems else "completed"))
         else:
             pieces.append(("  checking …", "muted"))
         self.query_one("#tabs", Lines).show([pieces])
 
-    def _say(self, text: str) -> None:
-        self._said = text
-        self._show_problems()
-
     def _show_problems(self) -> None:
-        found = [(one.text, one.line) for one in self.checked.findings]
+        found = [(one.text, one.line) for one in self.composed.findings]
         if self.plan is not None:
             found += [(str(problem), 0) for problem in self.plan.problems]
         if self._said:
             found.insert(0, (self._said, 0))
         lines = problem_lines(found, PROBLEMS)
         if not found:
-            lines = [[(" ✓ ", "completed"), (warning, "running")] for warning in self.checked.warnings]
+            lines = [[(" ✓ ", "completed"), (warning, "running")] for warning in self.composed.checked.warnings]
         self.query_one("#problems", Lines).show(lines)
         self.paint()
 
     def _show_plan(self) -> None:
-        job = self.checked.job
+        job = self.composed.job
         if job is None:
             lines: list[list[Piece]] = [[(" REFUSED ", "failed"), ("as it is; what is wrong stands below", "title")]]
         elif self.plan is None:
@@ -263,9 +238,18 @@ class ComposePage(Page, inherit_bindings=False):
         submit.name_it("Update" if is_update else "Submit")
 
     def _show_view(self, view: str) -> None:
+        """A view, and the focus into it; a text that cannot be read has no form."""
+        if view == "form" and not self.composed.has_form:
+            view = "yaml"
         self.view = view
         for name in VIEWS:
             self.set_class(name == view, f"-{name}")
+        if view == "form":
+            self.query_one(JobForm).begin()
+        elif view == "yaml":
+            self.query_one(TextArea).focus()
+        else:
+            self.call_after_refresh(self.query_one("#cancel", Choice).focus)
         self.paint()
         self.refresh_bindings()
 
@@ -281,19 +265,17 @@ class ComposePage(Page, inherit_bindings=False):
         """The form, or the YAML."""
         if self.view == "form":
             self._show_view("yaml")
-            self.query_one(TextArea).focus()
-        else:
-            self._check()
-            self._fill_form()
-            self._show_view("form")
-            self.query_one("#field-name", Input).focus()
+            return
+        self._check()
+        self._fill_form()
+        self._show_view("form")
+        if not self.composed.has_form:
+            self.shoal.tell("there is no form of a text that cannot be read: mend it here first", severity="warning")
 
     def action_plan(self) -> None:
         """The plan; Cancel has the focus."""
         self._check()
         self._show_view("plan")
-        self._show_plan()
-        self.call_after_refresh(self.query_one("#cancel", Choice).focus)
 
     def action_templates(self) -> None:
         """Begin with something else."""
@@ -306,40 +288,52 @@ class ComposePage(Page, inherit_bindings=False):
 
         def chosen(at: int | None) -> None:
             if at is not None and at >= 0:
-                self._show_view("form")
+                self.view = "form"
                 self.begin(texts[at])
 
         self.shoal.cover(Chooser("Begin with", entries), chosen)
 
     def action_save_file(self) -> None:
         """Write the YAML into the working directory."""
-        name = self.checked.job.name if self.checked.job else "job"
+        name = self.composed.checked.job.name if self.composed.checked.job else "job"
         plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".") or "job"
         try:
-            path = self.shoal.write_file(f"{plain[:60]}.yaml", self.text.encode())
+            path = self.shoal.write_file(f"{plain[:60]}.yaml", self.composed.text.encode())
         except OSError as error:
             self.shoal.tell(f"the job could not be written: {error}", severity="error")
         else:
             self.shoal.tell(f"written to {path}")
+            self._tell_what_is_missing()
 
     def action_copy_yaml(self) -> None:
         """The YAML."""
-        self.shoal.copy(self.text, "job YAML")
+        self.shoal.copy(self.composed.text, "job YAML")
+        self._tell_what_is_missing()
 
     def action_copy_command(self) -> None:
         """The command that would submit it."""
-        self.shoal.copy(model.as_command(self.text, self.shoal.options.settings.url), "command")
+        self.shoal.copy(model.as_command(self.composed.text, self.shoal.options.settings.url), "command")
+        self._tell_what_is_missing()
+
+    def _tell_what_is_missing(self) -> None:
+        if self.composed.refused:
+            names = ", ".join(form.BY_ID[name].label for name in self.composed.refused)
+            self.shoal.tell(f"it has the former {names}: what was typed there is refused", severity="warning")
 
     def action_editor(self) -> None:
         """Edit the YAML in $EDITOR."""
         editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
         with tempfile.TemporaryDirectory() as home:
             path = Path(home) / "job.yaml"
-            path.write_text(self.text)
+            path.write_text(self.composed.text)
             try:
                 with self.app.suspend():
                     subprocess.run([*editor.split(), str(path)], check=False)
-                self.begin(path.read_text())
+                self.composed.write(path.read_text())
+                self._fill_yaml()
+                self._fill_form()
+                self._check()
+                self._show_view(self.view)
             except SuspendNotSupported:
                 self.shoal.tell("there is no terminal to hand over here", severity="warning")
             except (OSError, UnicodeDecodeError) as error:
@@ -349,9 +343,11 @@ class ComposePage(Page, inherit_bindings=False):
         """From the plan to the form; from there away: the draft is kept."""
         if self.view == "plan":
             self._show_view("form")
-            self.query_one("#field-name", Input).focus()
             return
-        self._check()
+        try:
+            self._keep()
+        except OSError as error:
+            self.shoal.tell(f"the draft could not be kept: {error}", severity="error", seconds=10)
         super().action_back()
 
     # Submitting
@@ -362,7 +358,7 @@ class ComposePage(Page, inherit_bindings=False):
             self.action_back()
         elif self._may_submit():
             self._is_busy = True
-            self.run_worker(self._submit(), group="submit", exclusive=True, exit_on_error=False)
+            self._submit()
 
     def _may_submit(self) -> bool:
         app = self.shoal
@@ -372,7 +368,7 @@ class ComposePage(Page, inherit_bindings=False):
             app.tell("this is read-only: nothing can be submitted from here", severity="warning")
         elif not app.link.is_usable:
             app.tell("offline: nothing can be submitted now; the draft is kept", severity="warning")
-        elif self.checked.job is None or (self.plan is not None and self.plan.problems):
+        elif self.composed.job is None or (self.plan is not None and self.plan.problems):
             app.tell("there is something to mend first", severity="warning")
         elif self.plan is None:
             app.tell("the plan is still being asked for")
@@ -382,15 +378,16 @@ class ComposePage(Page, inherit_bindings=False):
             return True
         return False
 
+    @work(group="submit", exclusive=True, exit_on_error=False)
     async def _submit(self) -> None:
-        job, app = self.checked.job, self.shoal
+        job, app = self.composed.job, self.shoal
         assert job is not None
         try:
             answer = await app.client.submit(job)
         except ClientError as error:
             app.tell(f"submit: {error.message}", severity="error", seconds=10)
         else:
-            await asyncio.to_thread(self.drafts.forget, "new" if not self.at.job_id else self.at.job_name)
+            await asyncio.to_thread(self.drafts.forget, self.draft_name)
             app.tell(f"submitted: {job.name} {answer.job_id[:10]}")
             app.reconnect()
             app.go_back()

@@ -1,6 +1,7 @@
 """An editor of YAML whose text may be anybody's: what a terminal would obey, or turn around, is drawn as a dot."""
 
 from rich.text import Text
+from textual.events import Key
 from textual.widgets import TextArea
 
 from tui.model.text import RIGHT_TO_LEFT, UNSAFE
@@ -17,6 +18,13 @@ class YamlArea(TextArea):
     def on_mount(self) -> None:
         """Nothing blinks."""
         self.cursor_blink = False
+
+    def on_key(self, event: Key) -> None:
+        """The first esc leaves the editor, as in others; where nothing else can have the focus, Textual's would stay in it."""
+        if event.key == "escape":
+            event.stop()
+            event.prevent_default()
+            self.screen.set_focus(None)
 
     def get_line(self, line_index: int) -> Text:
         """A line as it is drawn: every odd character is one cell, so that the cursor stays true."""
