@@ -97,9 +97,10 @@ async def test_a_replay_has_no_key_that_acts(recording: Path) -> None:
         (("v",), "a recording holds no events"),
         (("g", "v"), "a recording holds no events"),
         (("W",), "a recording holds no reasons"),
+        (("enter",), "counted, but not kept"),
         (("colon", *"find", "space", *"bad", "enter"), "a recording does not hold what input"),
     ],
-    ids=["logs", "log", "events", "cluster-events", "why", "find"],
+    ids=["logs", "log", "events", "cluster-events", "why", "partition", "find"],
 )
 async def test_what_a_recording_does_not_hold_is_said(recording: Path, keys: tuple[str, ...], said: str) -> None:
     app = app_of(recording)

@@ -30,6 +30,9 @@ COLUMNS = (
     Column(title="WHY", width=14),
     Column(title="MESSAGE", width=12, flexible=True),
 )
+NONE_YET = "no attempt yet; W says why"
+LISTED_NOWHERE = "the attempts were counted, but not kept"
+"""As in a recording."""
 
 
 class PartitionPage(Page, inherit_bindings=False):
@@ -55,7 +58,7 @@ class PartitionPage(Page, inherit_bindings=False):
         """Where it stands, and the attempts."""
         with Vertical(id="body"):
             yield Lines(id="facts")
-            yield Table(COLUMNS, id="attempts", empty="no attempt yet; W says why")
+            yield Table(COLUMNS, id="attempts", empty=NONE_YET)
 
     def crumbs(self) -> Sequence[str]:
         """Job and index."""
@@ -86,6 +89,7 @@ class PartitionPage(Page, inherit_bindings=False):
             is_first = self.detail is None
             self.detail = detail
             table = self.query_one(Table)
+            table.empty = LISTED_NOWHERE if detail.partition.attempts else NONE_YET
             table.show(len(detail.attempts), self.cells)
             if is_first:
                 table.point(len(detail.attempts) - 1)
