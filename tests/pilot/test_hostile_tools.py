@@ -92,7 +92,7 @@ REPLAYED = {
 }
 """Keys in a replay."""
 REFUSED = {"Status": 401, "Code": "Unauthorized", "Message": NAME, "RequestID": "", "Component": ""}
-BEGINNINGS: dict[str, Mapping[str, Answer]] = {
+BEGINNINGS: dict[str, Mapping[str, Answer | Exception]] = {
     "nobody": {".*": httpx.ConnectError(NAME)},
     "refused": {".*": httpx.Response(401, json=REFUSED)},
     "broken": {".*": httpx.Response(500, content=NAME.encode())},
@@ -189,7 +189,9 @@ async def test_hostile_text_is_only_text_in_a_replay(keys: tuple[str, ...], tmp_
 
 @pytest.mark.parametrize("answers", BEGINNINGS.values(), ids=BEGINNINGS)
 @pytest.mark.parametrize("is_ascii", [False, True])
-async def test_hostile_text_is_only_text_at_the_first_start(answers: Mapping[str, Answer], *, is_ascii: bool) -> None:
+async def test_hostile_text_is_only_text_at_the_first_start(
+    answers: Mapping[str, Answer | Exception], *, is_ascii: bool
+) -> None:
     api = hostile()
     for path, answer in answers.items():
         api.on("GET", path, answer)
