@@ -3,31 +3,17 @@
 import re
 from datetime import UTC, datetime
 
+from tui.model.moments import MINUTE, short_duration
 from tui.model.spelling import spelled
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 """Control characters, line and paragraph separators, marks that turn the direction of writing, half characters."""
 SAFE_IN_LOGS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
 def printable(text: str) -> str:
     """`text` in one line, with what a terminal would obey written out."""
     return UNSAFE.sub(spelled, text)
-
-
-def duration(seconds: float) -> str:
-    """`0.4s`, `12s`, `3m5s`, `2h10m`, `1d3h`."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f}s"
-    whole = int(seconds)
-    if whole < MINUTE:
-        return f"{whole}s"
-    if whole < HOUR:
-        return f"{whole // MINUTE}m{whole % MINUTE}s"
-    if whole < DAY:
-        return f"{whole // HOUR}h{whole % HOUR // MINUTE}m"
-    return f"{whole // DAY}d{whole % DAY // HOUR}h"
 
 
 def counted(number: int, noun: str) -> str:
@@ -49,7 +35,7 @@ def moment(nanoseconds: int) -> str:
 
 
 def age(time: str, now: datetime) -> str:
-    """How long before `now` an RFC 3339 time was: `3m5s ago`; as it is when it cannot be read."""
+    """How long before `now` an RFC 3339 time was: `3m05s ago`; as it is when it cannot be read."""
     if not time:
         return ""
     try:
@@ -57,4 +43,4 @@ def age(time: str, now: datetime) -> str:
     except ValueError:
         return time
     passed = (now - then).total_seconds()
-    return f"{int(max(passed, 0))}s ago" if passed < MINUTE else f"{duration(passed)} ago"
+    return f"{int(max(passed, 0))}s ago" if passed < MINUTE else f"{short_duration(passed)} ago"

@@ -6,8 +6,9 @@ import msgspec
 
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.partitions import STOPPING, Attempt, PartitionState, state_word
-from tui.cli.printable import counted, duration, printable
+from tui.cli.printable import counted, printable
 from tui.feed import JobView
+from tui.model.moments import short_duration
 
 GLYPHS = {
     "unselected": "-",
@@ -125,7 +126,7 @@ class Rate:
         done = _settled(view)
         if now - then < 3 or done - before < 5:
             return "time left unknown"
-        return f"about {duration((view.count - done) * (now - then) / (done - before))} left"
+        return f"about {short_duration((view.count - done) * (now - then) / (done - before))} left"
 
 
 def _settled(view: JobView) -> int:
