@@ -379,8 +379,13 @@ def _range(kind: Bounds, what: str) -> str:
         case (None, None):
             return what
         case (low, None):
-            return f"{what}, at least {low:g}"
+            return f"{what}, at least {_number(low)}"
         case (None, high):
-            return f"{what}, at most {high:g}"
+            return f"{what}, at most {_number(high)}"
         case (low, high):
-            return f"{what} from {low:g} to {high:g}"
+            return f"{what} from {_number(low)} to {_number(high)}"
+
+
+def _number(limit: float | None) -> str:
+    assert limit is not None
+    return str(int(limit)) if limit == int(limit) else f"{limit:g}"

@@ -129,6 +129,8 @@ async def test_queries_that_are_wrong_are_refused_and_unknown_ones_ignored(api: 
     ):
         answer = await api.ask("GET", path)
         assert (answer.status_code, answer.json()["Status"]) == (400, 400), path
+    early = (await api.ask("GET", f"{JOBS}/golden/history?since=-1")).json()
+    assert early["Message"] == "since: found number -1, allowed: a whole number from 0 to 9000000000"
     assert (await api.ask("GET", f"{JOBS}/golden?node_id=&filter_approval=&limit=&Include=")).status_code == 200
     assert (await api.ask("GET", f"{JOBS}/golden/partitions/-1")).status_code == 404
     assert (await api.ask("GET", f"{JOBS}/golden/partitions/x")).status_code == 404
