@@ -105,7 +105,7 @@ class ShoalApp(App[int], inherit_bindings=False):
         self._cost = 0.8 * self._cost + 0.2 * seconds
 
     def post_display_hook(self) -> None:
-        """Something was written: the terminal is asked to tell when it has got there."""
+        """Something was written: the terminal is asked to tell when it has got there, from the answer about the block on."""
         self._ask_terminal()
 
     @property
@@ -114,7 +114,7 @@ class ShoalApp(App[int], inherit_bindings=False):
         return super()._background_screens if self.screen.is_modal else []
 
     def _ask_terminal(self, before: str = "", after: str = "") -> None:
-        if self._driver is None or self.is_headless or self.is_web:
+        if self._driver is None or self.is_headless or self.is_web or not (before or self._is_measured):
             return
         if self.terminal.ask(self.monotonic()):
             self._driver.write(f"{before}\x1b[6n{after}")

@@ -9,6 +9,7 @@ from orchestrator.contract.api import JobList
 from orchestrator.contract.job import JobStateType
 from tests.helpers.fake_api import JOBS, FakeApi, job_of, ordinary
 from tests.helpers.terminal import app_for, quiet, screen, shows, wait_for
+from tui.app import WIDE_BLOCK
 from tui.screens.job import JobPage
 from tui.screens.jobs import JobsPage
 
@@ -116,3 +117,23 @@ async def test_the_time_that_another_program_had_the_terminal_is_not_the_termina
         page.show_header()
         await pilot.pause()
         assert "term" not in screen(app).splitlines()[0]
+
+
+@pytest.mark.parametrize("column", [1, 2])
+async def test_the_width_of_a_block_is_told_by_the_answer_about_it_and_by_no_other(
+    monkeypatch: pytest.MonkeyPatch, column: int
+) -> None:
+    app = app_for(quiet(ordinary()))
+    written: list[str] = []
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "4/5")
+        monkeypatch.setattr(type(app), "is_headless", False)
+        monkeypatch.setattr(app._driver, "write", written.append)
+        app.post_display_hook()
+        assert not [text for text in written if "\x1b[6n" in text], "a picture came before the question about the block"
+        app._ask_terminal("block", "gone")
+        app.on_cursor_position(CursorPosition(column, 0))
+        app.post_display_hook()
+        app.on_cursor_position(CursorPosition(2, 0))
+        assert app.options.is_ascii is (column == WIDE_BLOCK)
+    assert [text for text in written if "\x1b[6n" in text][:2] == ["block\x1b[6ngone", "\x1b[6n"]
