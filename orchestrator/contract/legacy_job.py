@@ -21,8 +21,8 @@ Given = dict[str, Any]
 OPAQUE = frozenset({"params", "environmentvariables", "metadata", "s3"})
 """Objects whose keys are the user's."""
 ENGINES = {"docker": "Docker", "wasm": "Wasm", "process": "Process"}
-PUBLISHERS = {"": "local", "local": "local", "orchestrator": "local", "noop": ""}
-"""By which of today's; named none, results are kept: the next job asks for them by their CID."""
+PUBLISHERS = {"": "local", "local": "local", "orchestrator": "local", "ipfs": "local", "noop": ""}
+"""By which of today's. Results that were to go to IPFS are kept here: there, too, the next job asks for them by their CID."""
 SOURCES = ("Inline", "LocalDirectory")
 RESULT = re.compile(r"(j-[0-9a-f-]{36})\.(\d{1,6})", re.ASCII)
 """What names a partition's results where programs of that time want a CID; without `:` and `,`, at which they cut it."""
@@ -241,7 +241,7 @@ def _publisher(spec: LegacySpec, problems: list[Problem]) -> str:
     word = spec.publisher_spec.type or spec.publisher
     if word.lower() not in PUBLISHERS:
         where = "Spec.PublisherSpec.Type" if spec.publisher_spec.type else "Spec.Publisher"
-        problems.append(_unknown(where, word, ("Local", "Noop", "none (then as Local)")))
+        problems.append(_unknown(where, word, ("Local", "IPFS (kept as Local)", "Noop", "none (then as Local)")))
     return PUBLISHERS.get(word.lower(), "")
 
 

@@ -39,14 +39,14 @@ with DAG("pipeline", schedule=None, start_date=datetime(2023, 3, 1, tzinfo=UTC))
     again = task("again", spec("cat", "/before/stdout"), [cids("hello") + ":/before"])
     out = [{"name": "out", "path": "/out"}]
     write = "echo part $BACALHAU_PARTITION_INDEX of $BACALHAU_PARTITION_COUNT > /out/part"
-    parts = task("parts", spec("sh", "-c", write, concurrency=3, outputs=out, annotations=["parts"]))
+    parts = task("parts", spec("sh", "-c", write, concurrency=3, outputs=out, annotations=["parts"], publisher="IPFS"))
     gather = task(
         "gather",
         spec("sh", "-c", "cat /parts/*/out/part"),
         [cids("parts") + ":/parts"],
     )
     broken = task("broken", spec("sh", "-c", "echo the station is away >&2; exit 7"))
-    refused = task("refused", spec("true", publisher="IPFS"))
+    refused = task("refused", spec("true", publisher="Estuary"))
     hello >> again
     parts >> gather
 
@@ -99,7 +99,7 @@ def main():
     strange = {"storagesource": "ipfs", "cid": "QmNobody", "path": "/in"}
     got["refusals"] = {
         "cid": refusal(hook.submit_job, "V1beta1", spec("true", inputs=[strange])),
-        "publisher": refusal(hook.submit_job, "V1beta1", spec("true", publisher="IPFS")),
+        "publisher": refusal(hook.submit_job, "V1beta1", spec("true", publisher="Estuary")),
         "memory": refusal(hook.submit_job, "V1beta1", spec("true", resources={"memory": "much"})),
         "unknown": refusal(api.cancel, "j-none"),
     }

@@ -88,7 +88,10 @@ def test_a_refused_job_fails_its_task(got: dict[str, Any]) -> None:
             400,
             "Spec.inputs[0].CID: found 'QmNobody', allowed: <job id>.<partition>, as `results` names them: there is no IPFS",
         ],
-        "publisher": [400, "Spec.Publisher: found 'IPFS', allowed: Local, Noop, none (then as Local)"],
+        "publisher": [
+            400,
+            "Spec.Publisher: found 'Estuary', allowed: Local, IPFS (kept as Local), Noop, none (then as Local)",
+        ],
         "memory": [400, got["refusals"]["memory"][1]],
         "unknown": [404, "job not found: j-none"],
     }

@@ -101,7 +101,7 @@ def test_targets_all_is_a_job_on_every_node() -> None:
     assert job_of(DOCKER | {"deal": {"targeting_mode": "all"}}).type == "ops"
 
 
-@pytest.mark.parametrize(("publisher", "type_"), [("Noop", ""), ("local", "local"), ("", "local")])
+@pytest.mark.parametrize(("publisher", "type_"), [("Noop", ""), ("local", "local"), ("IPFS", "local"), ("", "local")])
 def test_publishers(publisher: str, type_: str) -> None:
     assert job_of(DOCKER | {"publisher": publisher}).task.publisher.type == type_
 
@@ -121,10 +121,13 @@ def test_results_kept_here_are_an_input_at_their_mount() -> None:
         ({"engine": "Language"}, ["Spec.Engine: 'Language' -> Docker, Wasm, Process"]),
         ({"EngineSpec": {"Type": "noop"}}, ["Spec.EngineSpec.Type: 'noop' -> Docker, Wasm, Process"]),
         (DOCKER | {"verifier": "Deterministic"}, ["Spec.Verifier: 'Deterministic' -> Noop"]),
-        (DOCKER | {"publisher": "Estuary"}, ["Spec.Publisher: 'Estuary' -> Local, Noop, none (then as Local)"]),
+        (
+            DOCKER | {"publisher": "Estuary"},
+            ["Spec.Publisher: 'Estuary' -> Local, IPFS (kept as Local), Noop, none (then as Local)"],
+        ),
         (
             DOCKER | {"PublisherSpec": {"Type": "s3"}},
-            ["Spec.PublisherSpec.Type: 's3' -> Local, Noop, none (then as Local)"],
+            ["Spec.PublisherSpec.Type: 's3' -> Local, IPFS (kept as Local), Noop, none (then as Local)"],
         ),
         (
             DOCKER | {"language": {"Language": "python"}},
