@@ -1,5 +1,6 @@
 """The command bar and the palette: going somewhere by name."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -40,6 +41,12 @@ def run(app: "ShoalApp", text: str, focus: Focus) -> None:
             message = f"theme: found {rest!r}, allowed: {', '.join(NAMES)}"
             raise ValueError(message)
         app.theme = rest
+    elif word == "export":
+        save = getattr(app.screen, "action_save", None)
+        if save is None or not app.screen.check_action("save", ()):
+            message = "export: there is nothing to save on this screen"
+            raise ValueError(message)
+        save()
     elif word == "replay":
         _replay(app, rest)
     elif word in ("q", "quit"):
@@ -59,6 +66,12 @@ def _open(app: "ShoalApp", word: str, rest: str, focus: Focus) -> None:
         message = f"{clean(word)!r}: no such command; {hint}"
         raise ValueError(message)
     here = replace(Focus() if place.id == "events" else focus, argument=rest)
+    attempt = re.fullmatch(r"([0-9]{1,7})\.([0-9]{1,4})", rest)
+    if place.id == "logs" and here.job_id and attempt:
+        app.open(
+            "log", Focus(job_id=here.job_id, job_name=here.job_name, partition=int(attempt[1]), attempt=int(attempt[2]))
+        )
+        return
     if not is_open_to(place.id, here):
         message = f"{place.commands[0]}: open a {place.needs} first"
         raise ValueError(message)
@@ -105,6 +118,7 @@ def names() -> list[str]:
         "job",
         "jobs",
         "theme",
+        "export",
         "replay",
         "help",
         "quit",

@@ -147,6 +147,25 @@ async def test_events_behind_g_are_those_of_the_cluster_wherever_one_is(api: Api
         await shows(pilot, "joined")
 
 
+async def test_the_command_bar_leads_to_the_log_of_an_attempt_and_saves_what_is_shown(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("colon", *"export", "enter")
+        await shows(pilot, "1 job written to")
+        assert "etl" in (tmp_path / "shoal-jobs.csv").read_text()
+        await pilot.press("colon", *"logs", "space", *"2.1", "enter")
+        await shows(pilot, "ValueError: bad date")
+        assert isinstance(app.screen, LogPage)
+        assert (app.screen.at.partition, app.screen.at.attempt) == (2, 1)
+        await pilot.press("escape", "g", "p", "colon", *"logs", "enter")
+        await shows(pilot, "logs: open a job first")
+
+
 async def test_what_is_wrong_is_told_with_its_line_and_nothing_is_sent(api: Api, tmp_path: Path) -> None:
     app = app_for(api.url, home=tmp_path / "home")
     async with app.run_test(size=(100, 30), notifications=True) as pilot:

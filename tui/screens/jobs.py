@@ -349,4 +349,4 @@ class JobsPage(Page, inherit_bindings=False):
         except OSError as error:
             self.shoal.tell(f"the list could not be written: {error}", severity="error")
         else:
-            self.shoal.tell(f"{len(self.rows)} jobs written to {path}")
+            self.shoal.tell(f"{counted(len(self.rows), 'job')} written to {path}")
