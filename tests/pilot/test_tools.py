@@ -162,6 +162,10 @@ async def test_the_command_bar_leads_to_the_log_of_an_attempt_and_saves_what_is_
         await shows(pilot, "ValueError: bad date")
         assert isinstance(app.screen, LogPage)
         assert (app.screen.at.partition, app.screen.at.attempt) == (2, 1)
+        await pilot.press("escape", "enter")
+        await shows(pilot, "zoom in")
+        await pilot.press("colon")
+        await wait_for(pilot, lambda: "zoom in" not in screen(app), "no key that would be text")
         await pilot.press("escape", "g", "p", "colon", *"logs", "enter")
         await shows(pilot, "logs: open a job first")
 

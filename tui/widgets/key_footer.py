@@ -3,6 +3,7 @@
 from textual.binding import Binding
 from textual.events import Click
 from textual.screen import Screen
+from textual.widgets import Input
 
 from tui.bindings import BY_ID, shown
 from tui.widgets.lines import Lines, Piece, width_of
@@ -58,10 +59,16 @@ class KeyFooter(Lines):
 
 
 def active_keys(screen: Screen[object]) -> list[tuple[Binding, bool]]:
-    """Bindings of ours that are active and have a place in the footer, most used first, each once; and whether enabled."""
+    """Bindings of ours that are active and have a place in the footer, most used first, each once; and whether enabled.
+
+    Where one types, a key that is a letter is text: Textual sees that of all but `+` and `-`.
+    """
+    is_typing = isinstance(screen.focused, Input)
     found: dict[str, tuple[Binding, bool]] = {}
     for active in screen.active_bindings.values():
         name = active.binding.id or ""
+        if is_typing and len(shown(active.binding.key)) == 1:
+            continue
         if name in BY_ID and BY_ID[name].order and name not in found:
             found[name] = (active.binding, active.enabled)
     return sorted(found.values(), key=lambda entry: BY_ID[entry[0].id or ""].order)
