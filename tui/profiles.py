@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from orchestrator.contract.units import duration
-from tui.settings import Settings, SettingsError, load
+from tui.settings import Settings, SettingsError, url_of
 
 NAME = "profiles.yaml"
 KEYS = ("url", "token", "token-file", "read-only", "protected", "theme", "timeout", "description")
@@ -74,7 +74,7 @@ def _profile(name: str, given: object) -> Profile:
         token = Path(str(given["token-file"])).expanduser().read_text(encoding="utf-8").strip()
     return Profile(
         name=name,
-        url=load({}, host=given["url"]).url,
+        url=url_of("url", given["url"].strip(), "", ""),
         token=token,
         read_only=given.get("read-only", False),
         protected=given.get("protected", False),
@@ -101,7 +101,7 @@ def add(home: Path, name: str, url: str) -> None:
     if not name.replace("-", "").replace("_", "").isalnum():
         message = f"profile: found {name!r}, allowed: letters, digits, - and _"
         raise ValueError(message)
-    checked = load({}, host=url).url
+    checked = url_of("url", url.strip(), "", "")
     path = home / NAME
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     if name in (yaml.safe_load(before) or {}):

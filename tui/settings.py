@@ -101,9 +101,9 @@ def unknown_key(name: str) -> str:
 def checked(key: str, text: str) -> None:
     """Whether a key may have a value. Raises SettingsError."""
     if key == "API.Host":
-        _url(key, text, key, "")
+        url_of(key, text, key, "")
     elif key == "API.Port":
-        _url("", "", key, text)
+        url_of("", "", key, text)
     elif key == "API.TLS.CAFile":
         _ca_file(key, text)
     elif key == "API.TLS.UseTLS":
@@ -194,7 +194,7 @@ def load(
     }
     _refuse_insecure(environ)
     user, token = _credential(environ)
-    url = _url(*_first(named), *_first(ports))
+    url = url_of(*_first(named), *_first(ports))
     if "://" not in _first(named)[1] and _truth(*_first(wants_tls)):
         url = url.replace("http:", "https:", 1)
     files = {
@@ -286,7 +286,8 @@ def _home(environ: Mapping[str, str]) -> Path:
     return (Path(home) if home else Path.home()) / ".shoal"
 
 
-def _url(host_name: str, host: str, port_name: str, port: str) -> str:
+def url_of(host_name: str, host: str, port_name: str, port: str) -> str:
+    """The address that a host and a port make, each with what it is called. Raises SettingsError."""
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) <= MAX_PORT):
         message = f"{port_name}: found {port!r}, allowed: a port number, 1 to {MAX_PORT}"
         raise SettingsError(message)
@@ -301,7 +302,7 @@ def _url(host_name: str, host: str, port_name: str, port: str) -> str:
         if ":" in name:  # an IPv6 address
             host = f"[{host}]"
         else:
-            return _url(host_name, name, host_name if own_port else port_name, own_port or port)
+            return url_of(host_name, name, host_name if own_port else port_name, own_port or port)
     return f"http://{host}:{port or DEFAULT_PORT}"
 
 

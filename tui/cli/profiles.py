@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from tui.profiles import NAME, Profile, add, read
-from tui.settings import SettingsError, keep, kept
+from tui.settings import SettingsError, keep, kept, url_of
 
 
 class Profiles:
@@ -36,7 +36,7 @@ class Profiles:
 
     def save(self, name: str, given: dict[str, str | None]) -> None:
         """Make one, or change what is given of it, by the keys of the file; an empty text takes it away."""
-        url = given.get("url") or ""
+        url = given["url"] and url_of("--endpoint", given["url"].strip(), "", "")
         try:
             if name not in (one.name for one in self.all()):
                 if not url:
@@ -45,7 +45,7 @@ class Profiles:
                 add(self.home, name, url)
         except ValueError as error:
             raise SettingsError(str(error)) from error
-        self._change(name, {key: text for key, text in given.items() if text is not None})
+        self._change(name, {key: text for key, text in {**given, "url": url}.items() if text is not None})
 
     def select(self, name: str) -> None:
         """Use it from now on where none is named."""

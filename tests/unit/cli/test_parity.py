@@ -141,6 +141,9 @@ def test_a_selected_profile_says_where_and_as_whom(shoal: Shoal, tmp_path: Path)
     assert (item["Timeout"], item["Description"], item["HasToken"]) == (90, "the [old] one", True)
     shoal("profile", "save", "eu", "--timeout", "", "--description=", "--token=")
     assert "Timeout" not in shoal("profile", "show").out
+    for name in ("eu", "new"):
+        refused = shoal("profile", "save", name, "--endpoint", "ftp://x")
+        assert (refused.code, refused.err.partition(",")[0]) == (2, "Error: --endpoint: found 'ftp://x'")
     assert json.loads(shoal("profile", "show", "--json").out)["Description"] == ""
     for flag in (("--timeout", "soon"), ("--timeout=-1s",), ("--timeout=0",), ("--insecure",)):
         refused = shoal("profile", "save", "eu", *flag)
