@@ -33,7 +33,7 @@ from tui.places import Focus, is_open_to, make
 from tui.rights import Rights
 from tui.screens.jobs import JobsPage
 from tui.screens.page import Page
-from tui.styles.themes import NAMES, THEMES
+from tui.styles.themes import AS_NAMED, NAMES, THEMES
 from tui.widgets import palette as palettes
 from tui.widgets.palette import Palette
 
@@ -81,6 +81,8 @@ class ShoalApp(App[int], inherit_bindings=False):
         self._palette: Palette | None = None
         self._cost = 0.0
         self.set_class(options.is_ascii, "-ascii")
+        if self.console.color_system == "standard":
+            self.ansi_theme_dark = self.ansi_theme_light = AS_NAMED
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = "monochrome" if has_no_color else options.theme
@@ -313,14 +315,12 @@ class ShoalApp(App[int], inherit_bindings=False):
 
     def action_command(self) -> None:
         """The command bar."""
-        page = self.screen
-        if isinstance(page, Page):
+        if isinstance(page := self.screen, Page):
             page.prompt.ask("command", ":", suggestions=commands.suggestions(self))
 
     def action_open_tool(self, place: str) -> None:
         """Open a screen for what is under the cursor."""
-        page = self.screen
-        if isinstance(page, Page):
+        if isinstance(page := self.screen, Page):
             self.open(place, page.focus_now())
 
     def action_mark_a(self) -> None:

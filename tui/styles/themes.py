@@ -6,6 +6,7 @@ always repeats colour.
 
 from collections.abc import Mapping
 
+from rich.terminal_theme import TerminalTheme
 from textual.theme import Theme
 
 DARK = {
@@ -60,6 +61,23 @@ SIXTEEN_LIGHT = {
     "stopped": "black",
 }
 """The same on a light ground."""
+AS_NAMED = TerminalTheme(
+    (0, 0, 0),
+    (170, 170, 170),
+    [(0, 0, 0), (170, 0, 0), (0, 170, 0), (170, 85, 0), (0, 0, 170), (170, 0, 170), (0, 170, 170), (170, 170, 170)],
+    [
+        (85, 85, 85),
+        (255, 85, 85),
+        (85, 255, 85),
+        (255, 255, 85),
+        (85, 85, 255),
+        (255, 85, 255),
+        (85, 255, 255),
+        (255, 255, 255),
+    ],
+)
+"""What Textual, which turns the 16 into 16 million, must take them for so that a terminal of 16 gets back the same ones: in
+its own theme red and magenta are one colour, so that what failed and what is tried again looked alike."""
 EIGHT_BIT = {
     "dark": {
         "muted": "#949494",
