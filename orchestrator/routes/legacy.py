@@ -9,7 +9,7 @@ import hashlib
 import io
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -27,27 +27,28 @@ from orchestrator.contract.legacy_job import LegacyPayload, as_sent, modern, res
 from orchestrator.contract.spec import Spec
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.commands import Stop, Submit, Submitted
-from orchestrator.core.model import ExecutionRecord, JobRecord
+from orchestrator.core.model import ExecutionRecord
 from orchestrator.errors import InvalidJobError, InvalidRequestError
-from orchestrator.routes.admission import entry_among, link_key, refuse_other, refuse_submission, visible_jobs
+from orchestrator.routes.admission import entry_among, refuse_other, refuse_submission, visible_jobs
 from orchestrator.routes.auth import is_signed, public_key, unpacked
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.legacy_views import CLIENT, Shown, events_of, execution_of, job_of, result_of, state_of
-from orchestrator.routes.listing import accepted_executions, base_url
+from orchestrator.routes.listing import accepted_pages, archive_urls, record_pages
 from orchestrator.routes.partitions import accepted_of, attempts_of
 from orchestrator.routes.results import ResultNotFoundError, reason_of
-from orchestrator.routes.wire import SLICE, HttpRequest, answer, decoded, plain_body, struct_of
+from orchestrator.routes.wire import SLICE, HttpRequest, Listing, answer, decoded, plain_body, stream_pages, struct_of
 from orchestrator.store.base import ExecutionQuery, HistoryQuery, JobQuery
 
 Body = TypeVar("Body", bound=Spec)
 
 READ, WRITE = "read:job", "write:job"
 MOST_EVENTS = 1000
-"""Lines of executions that are told of a job, the first of them: operators ask for all of them every two seconds."""
+"""Lines of each level that are told of a job, the first of them: operators ask for all of them every two seconds."""
 MOST_RESULTS = 1_000_000
 """Bytes, packed, of results that a job may have as its input: they become a part of it."""
 MOST_UNPACKED = 100_000_000
-PAGE = 500
+MOST_FILES = 10_000
+"""Members of the archives; what is known of each takes memory."""
 
 
 class SignedRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,11 +134,11 @@ async def submit(request: HttpRequest, backend: NamedDependency[Backend]) -> Res
     spec = payload.spec
     results = {}
     rest = MOST_RESULTS
-    for path, wanted in result_inputs(spec).items():
+    for path, wanted in (await decoded(request, result_inputs, spec)).items():
         packed = await packed_results(request, backend, wanted, rest)
         rest -= len(packed)
         results[path] = "data:application/gzip;base64," + base64.b64encode(packed).decode()
-    plain, problems = modern(spec, results)
+    plain, problems = await decoded(request, modern, spec, results)
     plain["Namespace"] = "default" if who.may_use("default") else who.namespaces[0]
     read = await decoded(request, decode_job, plain)
     problems = problems or as_sent(read.problems, spec)
@@ -152,80 +153,84 @@ async def submit(request: HttpRequest, backend: NamedDependency[Backend]) -> Res
 
 
 @post([f"{one}/cancel" for one in LEGACY], status_code=200, body=SignedRequest, answer=StateAnswer)
-async def cancel(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
+async def cancel(request: HttpRequest, backend: NamedDependency[Backend]) -> Listing:
     """Stop a job. Whose it is does not matter, but what the role may do."""
     asked = await signed(request, Cancel)
     entry = await entry_for(request, backend, asked.job_id, WRITE)
     await backend.reactor.carry_out(Stop(job_id=entry.id, reason=asked.reason))
-    entry = await backend.reactor.entry(entry.id)
-    return await answer(request, StateAnswer(state=await stand_of(backend, entry)))
+    return await standing(request, backend, await backend.reactor.entry(entry.id))
 
 
 @post([f"{one}/states" for one in LEGACY], status_code=200, body=OfJob, answer=StateAnswer)
-async def states(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
+async def states(request: HttpRequest, backend: NamedDependency[Backend]) -> Listing:
     """Where a job stands, and each of its executions."""
     entry = await entry_for(request, backend, (await asked_for(request, OfJob)).job_id, READ)
-    return await answer(request, StateAnswer(state=await stand_of(backend, entry)))
+    return await standing(request, backend, entry)
 
 
 @post([f"{one}/events" for one in LEGACY], status_code=200, body=OfJob, answer=EventsAnswer)
 async def events(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
-    """The history of a job: of itself all, of its executions the first thousand lines."""
+    """The history of a job: the first thousand lines of itself, and as many of its executions."""
     asked = await asked_for(request, OfJob)
     entry = await entry_for(request, backend, asked.job_id, READ)
     return await answer(request, EventsAnswer(events=await told(backend, entry, asked.filters)))
 
 
 @post([f"{one}/results" for one in LEGACY], status_code=200, body=OfJob, answer=ResultsAnswer)
-async def results(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
+async def results(request: HttpRequest, backend: NamedDependency[Backend]) -> Listing:
     """Where the results of a job are, and what a later job calls them as its input."""
     entry = await entry_for(request, backend, (await asked_for(request, OfJob)).job_id, READ)
-    base = f"{base_url(request)}/api/v1/orchestrator/jobs/{entry.id}/results"
-    key = link_key(backend, entry.id)
-    shown = f"?key={key}" if key else ""
-    found = [
-        result_of(record, f"{base}/{record.index}.tar.gz{shown}")
-        for record in await accepted_executions(backend, entry)
-        if record.published is not None and record.published.type == "urlDownload"
-    ]
-    return await answer(request, ResultsAnswer(results=found), escapes=False)
+    url_of = archive_urls(request, backend, entry.id)
+    pages = (
+        [
+            msgspec.json.encode(result_of(record, url_of(record)))
+            for record in page
+            if record.published is not None and record.published.type == "urlDownload"
+        ]
+        async for page in await accepted_pages(backend, entry)
+    )
+    return await stream_pages(request, pages, (b'{"results":[', b"]}\n"), escapes=False)
 
 
 @post([f"{one}/list" for one in LEGACY], status_code=200, body=ListRequest, answer=JobsAnswer)
-async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> Response[bytes]:
+async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> Listing:
     """Jobs with their states; the one of an id also with its executions and history."""
     asked = await asked_for(request, ListRequest)
-    requester = backend.info.node_id
     if asked.id:
         entry = await entry_for(request, backend, asked.id, READ)
-        state = await stand_of(backend, entry)
+        job = job_of(entry.record.job, backend.info.node_id)
         history = await told(backend, entry, EventFilters())
-        one = {"Job": job_of(entry.record.job, requester), "State": state, "History": history}
-        return await answer(request, JobsAnswer(jobs=[one]))
+        return await standing(
+            request, backend, entry, lambda state: JobsAnswer(jobs=[{"Job": job, "History": history, "State": state}])
+        )
     if asked.sort_by not in ("", "created_at"):
         message = f"sort_by: found {asked.sort_by[:60]!r}, allowed: created_at"
         raise InvalidRequestError(message)
-    wanted = JobQuery(is_reversed=asked.sort_reverse, limit=PAGE)
-    found: list[Shown] = []
+    return await stream_pages(request, job_pages(request, backend, asked), (b'{"jobs":[', b"]}\n"))
+
+
+async def job_pages(request: HttpRequest, backend: Backend, asked: ListRequest) -> AsyncIterator[list[bytes]]:
+    """Jobs of a list as JSON, in pages."""
+    wanted = JobQuery(is_reversed=asked.sort_reverse, limit=SLICE)
+    rest = asked.max_jobs or 2**32
+    client = "" if asked.return_all else asked.client_id
+    included, excluded = frozenset(asked.include_tags), frozenset(asked.exclude_tags)
     has_more = True
-    while has_more and not (asked.max_jobs and len(found) >= asked.max_jobs):
+    while has_more and rest:
         records, has_more = await visible_jobs(request, backend, wanted)
         wanted = replace(wanted, offset=wanted.offset + len(records))
-        found += [
-            {"Job": job_of(record.job, requester), "State": state_of(record.job, []), "History": []}
-            for record in records
-            if is_wanted(record, asked)
+        jobs = [
+            job
+            for job in (record.job for record in records)
+            if (not client or job.meta.get(CLIENT) == client)
+            and job.labels.keys() >= included
+            and excluded.isdisjoint(job.labels)
+        ][:rest]
+        rest -= len(jobs)
+        requester = backend.info.node_id
+        yield [
+            msgspec.json.encode({"Job": job_of(job, requester), "State": state_of(job), "History": []}) for job in jobs
         ]
-        await asyncio.sleep(0)
-    return await answer(request, JobsAnswer(jobs=found[: asked.max_jobs or None]))
-
-
-def is_wanted(record: JobRecord, asked: ListRequest) -> bool:
-    """Whether a job is in a list."""
-    job = record.job
-    if not asked.return_all and asked.client_id and job.meta.get(CLIENT) != asked.client_id:
-        return False
-    return all(tag in job.labels for tag in asked.include_tags) and not any(t in job.labels for t in asked.exclude_tags)
 
 
 async def entry_for(request: HttpRequest, backend: Backend, wanted: str, right: str) -> JobEntry:
@@ -238,7 +243,12 @@ async def entry_for(request: HttpRequest, backend: Backend, wanted: str, right: 
 
 async def asked_for(request: HttpRequest, into: type[Body]) -> Body:
     """The body of a request. Raises InvalidRequestError, MediaTypeError."""
-    return struct_of(squeezed(await plain_body(request)), into)
+    return await decoded(request, asked_in, await plain_body(request), into)
+
+
+def asked_in(plain: object, into: type[Body], *, is_strict: bool = False) -> Body:
+    """Plain data as a request. Raises InvalidRequestError."""
+    return struct_of(squeezed(plain), into, is_strict=is_strict)
 
 
 async def signed(request: HttpRequest, into: type[Body]) -> Body:
@@ -247,8 +257,13 @@ async def signed(request: HttpRequest, into: type[Body]) -> Body:
     Raises InvalidRequestError, MediaTypeError.
     """
     await plain_body(request)  # what is no JSON, or too deep, is told there
+    return await decoded(request, signed_in, await request.body(), into)
+
+
+def signed_in(content: bytes, into: type[Body]) -> Body:
+    """The payload of the JSON of a signed request. Raises InvalidRequestError."""
     try:
-        envelope = msgspec.json.decode(await request.body() or b"{}", type=SignedRequest)
+        envelope = msgspec.json.decode(content or b"{}", type=SignedRequest)
     except msgspec.MsgspecError as error:
         message = f"the body is no signed request: {error}"
         raise InvalidRequestError(message) from error
@@ -264,7 +279,7 @@ async def signed(request: HttpRequest, into: type[Body]) -> Body:
             "signature: found one of something else, allowed: that of the payload, byte by byte, by client_public_key"
         )
         raise InvalidRequestError(message)
-    asked = struct_of(squeezed(decode_body(payload)), into, is_strict=True)
+    asked = asked_in(decode_body(payload), into, is_strict=True)
     client = hashlib.sha256(modulus.to_bytes((modulus.bit_length() + 7) // 8, "big")).hexdigest()
     if getattr(asked, "client_id", "") != client:
         message = f"payload.ClientID: found that of another key, allowed: {client}, which client_public_key makes"
@@ -272,17 +287,20 @@ async def signed(request: HttpRequest, into: type[Body]) -> Body:
     return asked
 
 
-async def stand_of(backend: Backend, entry: JobEntry) -> Shown:
-    """Where a job and all executions of its version stand."""
+async def standing(
+    request: HttpRequest,
+    backend: Backend,
+    entry: JobEntry,
+    shape: Callable[[Shown], msgspec.Struct] = lambda state: StateAnswer(state=state),
+) -> Listing:
+    """Where a job and all executions of its version stand, as they are read: in an answer in which the state is last."""
     job = entry.record.job
     ids = await backend.reactor.store.execution_ids(ExecutionQuery(job_id=job.id, version=job.version))
-    shown: list[Shown] = []
-    for begin in range(0, len(ids), SLICE):
-        page = ids[begin : begin + SLICE]
-        found = {record.id: record for record in await backend.reactor.store.executions_by_id(page)}
-        shown += [execution_of(found[one]) for one in page if one in found]
-        await asyncio.sleep(0)
-    return state_of(job, shown)
+    before, _, after = msgspec.json.encode(shape(state_of(job))).rpartition(b"[]")
+    pages = (
+        [msgspec.json.encode(execution_of(record)) for record in page] async for page in record_pages(backend, ids)
+    )
+    return await stream_pages(request, pages, (before + b"[", b"]" + after + b"\n"))
 
 
 async def told(backend: Backend, entry: JobEntry, filters: EventFilters) -> list[Shown]:
@@ -321,7 +339,7 @@ async def packed_results(request: HttpRequest, backend: Backend, wanted: Sequenc
             raise ResultNotFoundError(reason_of(backend, entry, index, has_success=accepted is not None))
         most -= archive.size
         if most < 0:
-            raise too_large(MOST_RESULTS, "packed")
+            raise too_large(MOST_RESULTS, "bytes, packed")
         archives.append((accepted, b"".join([piece async for piece in archive.content])))
     try:
         return await asyncio.to_thread(merged, archives)
@@ -333,15 +351,18 @@ async def packed_results(request: HttpRequest, backend: Backend, wanted: Sequenc
 def merged(archives: Sequence[tuple[ExecutionRecord, bytes]]) -> bytes:
     """The archives of executions as one. Raises InvalidJobError. Blocks."""
     made = io.BytesIO()
-    total = 0
+    total = members = 0
     with tarfile.open(fileobj=made, mode="w:gz") as target:
         for record, packed in archives:
             place = f"partition-{record.index}/"
             with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as source:
                 for member in source:
                     total += member.size
+                    members += 1
                     if total > MOST_UNPACKED:
-                        raise too_large(MOST_UNPACKED, "unpacked")
+                        raise too_large(MOST_UNPACKED, "bytes, unpacked")
+                    if members > MOST_FILES:
+                        raise too_large(MOST_FILES, "files and directories")
                     if len(archives) == 1:
                         member.name = f"{member.name}/".removeprefix(place).rstrip("/")
                         member.linkname = member.linkname.removeprefix(place) if member.islnk() else member.linkname
@@ -350,9 +371,7 @@ def merged(archives: Sequence[tuple[ExecutionRecord, bytes]]) -> bytes:
     return made.getvalue()
 
 
-def too_large(most: int, how: str) -> InvalidJobError:
+def too_large(most: int, what: str) -> InvalidJobError:
     """Results are too large to become a part of a job."""
-    allowed = f"{most}: larger ones a program fetches itself, from the URL in `results`"
-    return InvalidJobError(
-        [Problem(path="Spec.inputs", found=f"results of more than {most} bytes, {how}", allowed=allowed)]
-    )
+    allowed = f"{most}: others a program fetches itself, from the URL in `results`"
+    return InvalidJobError([Problem(path="Spec.inputs", found=f"results of more than {most} {what}", allowed=allowed)])

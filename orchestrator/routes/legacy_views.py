@@ -80,15 +80,15 @@ def storage_of(source: InputSource) -> Shown:
     return shown
 
 
-def state_of(job: Job, executions: Sequence[Shown]) -> Shown:
-    """Where a job stands."""
+def state_of(job: Job) -> Shown:
+    """Where a job stands, without its executions."""
     return {
         "JobID": job.id,
         "State": JOB_STATES[job.state.state_type],
         "Version": job.revision,
         "CreateTime": rfc3339(job.create_time),
         "UpdateTime": rfc3339(job.modify_time),
-        "Executions": executions,
+        "Executions": [],
     }
 
 

@@ -1,6 +1,6 @@
 """What belongs to a job and is listed from the store: history, executions, results."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -12,7 +12,7 @@ from msgspec import Meta
 from orchestrator.contract.api import ExecutionList, HistoryList, PagingToken, ResultList
 from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.history import Level
-from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp, is_execution_id
+from orchestrator.contract.ids import SECOND, ExecutionId, JobId, Timestamp, is_execution_id
 from orchestrator.contract.job import Job, JobState, JobStateType, SpecConfig
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import ExecutionRecord
@@ -20,7 +20,7 @@ from orchestrator.errors import ExecutionNotFoundError, InvalidRequestError, Orc
 from orchestrator.routes.admission import link_key
 from orchestrator.routes.backend import Backend
 from orchestrator.routes.views import execution_of, history_of, next_token
-from orchestrator.routes.wire import SLICE, HttpRequest, Listing, answer, query, stream, stream_pages
+from orchestrator.routes.wire import SLICE, HttpRequest, Listing, answer, query, stream_pages
 from orchestrator.store.base import ExecutionQuery, HistoryQuery
 
 HISTORY_PAGE = 100
@@ -162,12 +162,18 @@ async def execution_items(backend: Backend, job: Job) -> list[bytes]:
 async def execution_pages(backend: Backend, entry: JobEntry, ids: Sequence[ExecutionId]) -> AsyncIterator[list[bytes]]:
     """Executions of a job as JSON, each with its job, in pages: of very many, few are in memory at once."""
     jobs: dict[int, Snapshots] = {}
+    async for page in record_pages(backend, ids):
+        for version in {record.job_version for record in page} - jobs.keys():
+            jobs[version] = await snapshots(backend, entry, version)
+        yield [with_job(record, jobs[record.job_version]) for record in page]
+
+
+async def record_pages(backend: Backend, ids: Sequence[ExecutionId]) -> AsyncIterator[list[ExecutionRecord]]:
+    """Executions in the order of their ids, in pages."""
     for begin in range(0, len(ids), SLICE):
         page = ids[begin : begin + SLICE]
         found = {record.id: record for record in await backend.reactor.store.executions_by_id(page)}
-        for version in {record.job_version for record in found.values()} - jobs.keys():
-            jobs[version] = await snapshots(backend, entry, version)
-        yield [with_job(found[one], jobs[found[one].job_version]) for one in page if one in found]
+        yield [found[one] for one in page if one in found]
 
 
 class Snapshots(msgspec.Struct, frozen=True):
@@ -203,24 +209,18 @@ def with_job(record: ExecutionRecord, jobs: Snapshots) -> bytes:
 async def list_results(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Listing:
     """Where the results of a job are: one item a completed partition that has published any, in their order."""
     entry = await backend.reactor.entry(job_id, query(request.query_params, ExecutionsQuery).namespace)
-    found = await accepted_executions(backend, entry)
-    base = f"{base_url(request)}/api/v1/orchestrator/jobs/{entry.id}/results"
-    return await stream(
-        request,
-        (msgspec.json.encode(item) for item in published(found, base, link_key(backend, entry.id))),
-        escapes=False,
+    url_of = archive_urls(request, backend, entry.id)
+    pages = (
+        [msgspec.json.encode(place) for record in page if (place := published(record, url_of))]
+        async for page in await accepted_pages(backend, entry)
     )
+    return await stream_pages(request, pages, escapes=False)
 
 
-async def accepted_executions(backend: Backend, entry: JobEntry) -> list[ExecutionRecord]:
-    """Those whose success counts, of the job's version, by partition."""
+async def accepted_pages(backend: Backend, entry: JobEntry) -> AsyncIterator[list[ExecutionRecord]]:
+    """Executions whose success counts, of the job's version, by partition, in pages."""
     rows = await backend.reactor.store.partitions(entry.id, entry.record.job.version)
-    accepted = [row.accepted for row in rows if row.accepted]
-    found: list[ExecutionRecord] = []
-    for begin in range(0, len(accepted), SLICE):
-        found += await backend.reactor.store.executions_by_id(accepted[begin : begin + SLICE])
-    found.sort(key=lambda record: record.index)
-    return found
+    return record_pages(backend, [row.accepted for row in rows if row.accepted])
 
 
 def base_url(request: HttpRequest) -> str:
@@ -228,13 +228,18 @@ def base_url(request: HttpRequest) -> str:
     return str(request.base_url).rstrip("/")
 
 
-def published(records: list[ExecutionRecord], base: str, key: str) -> Iterator[SpecConfig]:
-    """Where results are, the archives that we keep by the address that the client knows us by."""
+def archive_urls(request: HttpRequest, backend: Backend, job_id: JobId) -> Callable[[ExecutionRecord], str]:
+    """Where the archives of a job that we keep are, by the address that the client knows us by."""
+    base = f"{base_url(request)}/api/v1/orchestrator/jobs/{job_id}/results"
+    key = link_key(backend, job_id)
     shown = f"?key={key}" if key else ""
-    for record in records:
-        if record.published is None or not record.published.type:
-            continue
-        if record.published.type == "urlDownload":
-            yield SpecConfig(type="urlDownload", params={"URL": f"{base}/{record.index}.tar.gz{shown}"})
-        else:
-            yield record.published
+    return lambda record: f"{base}/{record.index}.tar.gz{shown}"
+
+
+def published(record: ExecutionRecord, url_of: Callable[[ExecutionRecord], str]) -> SpecConfig | None:
+    """Where an execution's results are; None = it has published none."""
+    if record.published is None or not record.published.type:
+        return None
+    if record.published.type == "urlDownload":
+        return SpecConfig(type="urlDownload", params={"URL": url_of(record)})
+    return record.published

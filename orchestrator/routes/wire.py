@@ -30,6 +30,8 @@ LEAST_ZIPPED = 4096
 SLICE = 500
 """Records that are turned into text between two looks at other work."""
 JSON = "application/json"
+LISTED = b'{"NextToken":"","Items":[', b"]}\n"
+"""What stands around the items of a list."""
 LARGE_BYTES = 8192
 """Of a body: a larger one may take tens of milliseconds to be decoded, in which no node is answered."""
 DECODER = ThreadPoolExecutor(1, "decode")
@@ -133,11 +135,17 @@ async def stream(request: HttpRequest, items: Iterable[bytes], *, escapes: bool 
     return await stream_pages(request, _sliced(items), escapes=escapes)
 
 
-async def stream_pages(request: HttpRequest, pages: AsyncIterator[list[bytes]], *, escapes: bool = True) -> Listing:
-    """The same of items that come in pages."""
+async def stream_pages(
+    request: HttpRequest,
+    pages: AsyncIterator[list[bytes]],
+    around: tuple[bytes, bytes] = LISTED,
+    *,
+    escapes: bool = True,
+) -> Listing:
+    """The same of items that come in pages, with `around` before and behind them."""
     if "pretty" in request.query_params:
-        return await answer(request, b"".join([piece async for piece in _listed(pages)]), escapes=escapes)
-    return Stream(_listed(pages, escapes=escapes), media_type=MediaType.JSON)
+        return await answer(request, b"".join([piece async for piece in _listed(pages, around)]), escapes=escapes)
+    return Stream(_listed(pages, around, escapes=escapes), media_type=MediaType.JSON)
 
 
 def escaped(content: bytes) -> bytes:
@@ -145,8 +153,11 @@ def escaped(content: bytes) -> bytes:
     return content.replace(b"&", b"\\u0026").replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
 
 
-async def _listed(pages: AsyncIterator[list[bytes]], *, escapes: bool = False) -> AsyncIterator[bytes]:
-    yield b'{"NextToken":"","Items":['
+async def _listed(
+    pages: AsyncIterator[list[bytes]], around: tuple[bytes, bytes], *, escapes: bool = False
+) -> AsyncIterator[bytes]:
+    before, after = (escaped(text) if escapes else text for text in around)
+    yield before
     comma = b""
     async for page in pages:
         if page:
@@ -154,7 +165,7 @@ async def _listed(pages: AsyncIterator[list[bytes]], *, escapes: bool = False) -
             yield escaped(joined) if escapes else joined
             comma = b","
             await asyncio.sleep(0)
-    yield b"]}\n"
+    yield after
 
 
 async def _sliced(items: Iterable[bytes]) -> AsyncIterator[list[bytes]]:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from orchestrator.auth import Role
 from orchestrator.contract.job import SpecConfig
-from orchestrator.routes import legacy
+from orchestrator.routes import legacy, listing
 from orchestrator.tokens import create
 from tests.helpers.server import JOBS, Agent, Api, orchestrator
 
@@ -127,6 +127,35 @@ async def test_a_list_is_of_the_clients_own_jobs_unless_all_are_wanted(client: C
     assert (answer.status_code, answer.json()["Message"]) == (400, "sort_by: found 'name', allowed: created_at")
 
 
+async def test_what_is_long_is_answered_in_pages(client: Client, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (listing, legacy):
+        monkeypatch.setattr(module, "SLICE", 2)
+    program = {"Command": "echo", "Arguments": ["a<b", "[]"]}
+    job_id = await client.submitted(
+        PROCESS | {"deal": {"concurrency": 5}, "EngineSpec": {"Type": "process", "Params": program}}
+    )
+    agent = Agent(api)
+    await agent.sync()
+    await agent.sync()
+    begun = sorted(agent.assigned)
+    assert len(begun) == 5
+    for verb in ("states", "list", "cancel"):
+        if verb == "cancel":
+            state = (await client.cancel(job_id)).json()["state"]
+        elif verb == "list":
+            (one,) = (await client.ask("list", id=job_id))["jobs"]
+            state = one["State"]
+            assert one["Job"]["Spec"]["EngineSpec"]["Params"]["Arguments"] == program["Arguments"]
+            assert one["History"]
+        else:
+            state = (await client.ask("states", job_id=job_id))["state"]
+        assert (state["JobID"], sorted(one["ComputeReference"] for one in state["Executions"])) == (job_id, begun)
+    others = [await client.submitted(PROCESS) for _ in range(4)]
+    for asked, found in (({}, [job_id, *others]), ({"max_jobs": 3}, [job_id, *others[:2]])):
+        jobs = (await client.ask("list", client_id=client.id, **asked))["jobs"]
+        assert [one["Job"]["Metadata"]["ID"] for one in jobs] == found
+
+
 async def test_only_what_was_signed_is_done(client: Client, api: Api) -> None:
     whole = client.signed({"clientid": client.id, "spec": PROCESS})
     changed = whole | {"payload": {"clientid": client.id, "spec": DOCKER}}
@@ -202,10 +231,17 @@ async def test_results_of_a_job_are_the_input_of_another(
     ):
         answer = await client.submit(mounted(wrong))
         assert (answer.status_code, answer.json()["Message"][: len(said)]) == (status, said)
-    monkeypatch.setattr(legacy, "MOST_RESULTS", 50)
-    answer = await client.submit(mounted(cid))
-    assert (answer.status_code, answer.json()["Problems"][0]["Path"]) == (400, "Spec.inputs")
-    assert answer.json()["Message"].startswith("Spec.inputs: found results of more than 50 bytes, packed, allowed: 50")
+    for limit, most, what in (
+        ("MOST_FILES", 1, "files and directories"),
+        ("MOST_UNPACKED", 6, "bytes, unpacked"),
+        ("MOST_RESULTS", 50, "bytes, packed"),
+    ):
+        monkeypatch.setattr(legacy, limit, most)
+        answer = await client.submit(mounted(cid))
+        assert (answer.status_code, answer.json()["Problems"][0]["Path"]) == (400, "Spec.inputs")
+        said = f"Spec.inputs: found results of more than {most} {what}, allowed: {most}: "
+        assert answer.json()["Message"].startswith(said)
+        monkeypatch.undo()
 
 
 async def test_results_that_cannot_be_put_together_are_refused(api: Api, client: Client, tmp_path: Path) -> None:
