@@ -82,7 +82,7 @@ NAMES = {
 LISTS = ("label", "allow_path", "allow_env")
 
 
-SETTINGS = Settings("python -m node", "The agent of one Shoal node.", PREFIX, NAMES, lists=LISTS, example="name: n1")
+SETTINGS = Settings("shoal node run", "The agent of one Shoal node.", PREFIX, NAMES, lists=LISTS, example="name: n1")
 
 
 def _plain(text: str) -> object:

@@ -55,9 +55,7 @@ NAMES = {
 }
 
 
-SETTINGS = Settings(
-    "python -m orchestrator", "The orchestrator of a Shoal cluster.", PREFIX, NAMES, example="port: 1234"
-)
+SETTINGS = Settings("shoal serve", "The orchestrator of a Shoal cluster.", PREFIX, NAMES, example="port: 1234")
 
 
 def read_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:

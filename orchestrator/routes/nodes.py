@@ -53,7 +53,8 @@ async def list_nodes(request: HttpRequest, backend: NamedDependency[Backend]) ->
     asked = query(request.query_params, NodesQuery)
     if asked.order_by not in ORDERS:
         message = "invalid order_by"
-        raise InvalidRequestError(message, hint=f"one of: {', '.join(word for word in ORDERS if word)}")
+        allowed = ", ".join(word for word in ORDERS if word)
+        raise InvalidRequestError(message, hint=f"order_by: found {asked.order_by[:60]!r}, allowed: {allowed}")
     selector = selector_of(asked.labels)
     nodes = [
         node

@@ -129,6 +129,8 @@ async def test_queries_that_are_wrong_are_refused_and_unknown_ones_ignored(api: 
     ):
         answer = await api.ask("GET", path)
         assert (answer.status_code, answer.json()["Status"]) == (400, 400), path
+    unordered = (await api.ask("GET", "/api/v1/orchestrator/nodes?order_by=moon")).json()
+    assert (unordered["Message"], unordered["Hint"][:35]) == ("invalid order_by", "order_by: found 'moon', allowed: id")
     early = (await api.ask("GET", f"{JOBS}/golden/history?since=-1")).json()
     assert early["Message"] == "since: found number -1, allowed: a whole number from 0 to 9000000000"
     assert (await api.ask("GET", f"{JOBS}/golden?node_id=&filter_approval=&limit=&Include=")).status_code == 200
