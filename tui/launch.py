@@ -9,11 +9,9 @@ from typing import Any
 import click
 
 from tui.cli.diagnostics import CommandError, UsageError, report
-from tui.options import RATE, Options
+from tui.options import RATE, THEMES, Options
 from tui.profiles import Profile, read
 from tui.settings import Settings, SettingsError, load
-
-THEMES = ("dark", "light", "high-contrast", "monochrome")
 
 
 def is_terminal(environ: Mapping[str, str]) -> bool:
@@ -30,7 +28,7 @@ def is_terminal(environ: Mapping[str, str]) -> bool:
 @click.option("--ca-file", default="", help="PEM: whose certificates to trust.")
 @click.option("--profile", default="", help="A name in ~/.shoal/profiles.yaml.")
 @click.option("--read-only", is_flag=True, help="Nothing can be changed from here.")
-@click.option("--theme", type=click.Choice(THEMES), default="dark", show_default=True)
+@click.option("--theme", type=click.Choice(THEMES), show_default="the profile's, else dark")
 @click.option("--ascii", "is_ascii", is_flag=True, help="Draw with ASCII only.")
 @click.option(
     "--fps", type=click.FloatRange(0.2, 60), default=RATE, show_default=True, help="Pictures a second at most."
@@ -59,6 +57,9 @@ def launch(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             return 0
         chosen = _read(flags, environ)
         if flags["web"]:
+            if chosen.record:
+                message = "--record and --web together: each visitor would write that file; record in a terminal"
+                raise UsageError(message)
             return _serve(chosen, port=flags["web_port"], may_write=flags["web_write"])
         if not is_terminal(environ):
             message = "the terminal UI needs a terminal on stdin, stdout and stderr"
@@ -116,7 +117,7 @@ def _read(flags: dict[str, Any], environ: Mapping[str, str]) -> Options:
         is_protected=profile is not None and profile.protected,
         is_read_only_asked=flags["read_only"],
         is_ascii=flags["is_ascii"] or needs_ascii(environ),
-        theme=flags["theme"],
+        theme=flags["theme"] or (profile.theme if profile else "") or THEMES[0],
         fps=flags["fps"],
         mouse=not flags["no_mouse"],
         bell=flags["bell"],

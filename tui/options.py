@@ -7,6 +7,7 @@ import msgspec
 from tui.settings import Settings
 
 RATE = 10.0
+THEMES = ("dark", "light", "high-contrast", "monochrome")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ import msgspec
 import yaml
 
 from orchestrator.contract.units import duration
+from tui.options import THEMES
 from tui.settings import Settings, SettingsError, url_of
 
 NAME = "profiles.yaml"
@@ -69,6 +70,9 @@ def _profile(name: str, given: object) -> Profile:
         if not isinstance(given.get(key, False), bool):
             message = f"{key}: found {given[key]!r}, allowed: true or false"
             raise ValueError(message)  # noqa: TRY004 - the same
+    if (given.get("theme") or THEMES[0]) not in THEMES:
+        message = f"theme: found {given['theme']!r}, allowed: {', '.join(THEMES)}"
+        raise ValueError(message)
     token = str(given.get("token", ""))
     if given.get("token-file"):
         token = Path(str(given["token-file"])).expanduser().read_text(encoding="utf-8").strip()

@@ -5,9 +5,12 @@ token of the printed address, which is good once and becomes a cookie of that br
 """
 
 import hmac
+import logging
+import os
 import secrets
 import shlex
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_runner import GracefulExit
 from textual_serve.server import Server
 
-from tui.options import Options
+from tui.options import RATE, Options
 
 COOKIE = "shoal-session"
 HOST = "127.0.0.1"
@@ -75,11 +78,19 @@ class ShoalServer(Server):
 
 
 def command_of(options: Options, *, may_write: bool) -> str:
-    """The command of one visitor's process. The token of the API goes by the environment, never on a command line."""
+    """The command of one visitor's process: what this one was told, and of a profile its name, since it may be protected.
+
+    The token of the API goes by the environment or is the profile's, never on a command line.
+    """
+    settings = options.settings
+    paths = {"--ca-file": settings.ca_file, "--keymap": options.keymap, "--replay": options.replay}
     words: Sequence[str] = (
-        *(sys.executable, "-m", "tui", "tui", "--api-host", options.settings.url, "--theme", options.theme),
-        *(("--ca-file", str(options.settings.ca_file)) if options.settings.ca_file else ()),
-        *(() if may_write else ("--read-only",)),
+        *(sys.executable, "-m", "tui", "tui", "--theme", options.theme),
+        *(("--profile", settings.profile) if settings.profile else ("--api-host", settings.url)),
+        *(word for flag, path in paths.items() if path for word in (flag, str(path.expanduser().absolute()))),
+        *(("--fps", str(options.fps)) if options.fps != RATE else ()),
+        *(("--ascii",) if options.is_ascii else ()),
+        *(() if may_write and not options.read_only else ("--read-only",)),
         *((options.job,) if options.job else ()),
     )
     return shlex.join(words)
@@ -88,9 +99,11 @@ def command_of(options: Options, *, may_write: bool) -> str:
 def serve(options: Options, *, port: int, may_write: bool) -> int:
     """Serve until interrupted; returns the exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     try:
+        socket.create_server((HOST, port)).close()
         ShoalServer(command_of(options, may_write=may_write), port).serve()
     except OSError as error:
-        sys.stderr.write(f"Error: port {port} of {HOST} cannot be used: {error.strerror or error}\n")
+        sys.stderr.write(f"Error: port {port} of {HOST} cannot be used: {os.strerror(error.errno or 0)}\n")
         return 1
     return 0

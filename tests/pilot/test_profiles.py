@@ -32,6 +32,18 @@ async def test_a_profile_is_added_and_switched_to_and_nothing_of_the_other_stays
             await wait_for(pilot, lambda: "no 'local'" in screen(app), "only what the file has can be gone back to")
 
 
+async def test_the_theme_of_a_profile_goes_with_it(tmp_path: Path) -> None:
+    (tmp_path / "profiles.yaml").write_text(
+        "one: {url: 'http://127.0.0.1:9'}\nother: {url: 'http://127.0.0.1:9', theme: light}\n"
+    )
+    app = app_for("http://127.0.0.1:9", home=tmp_path)
+    async with app.run_test(size=(120, 30)) as pilot:
+        for name, theme in (("other", "light"), ("one", "dark"), ("other", "light")):
+            await pilot.press("colon", *f"profile {name}", "enter")
+            await shows(pilot, f" {name} ▸ jobs")
+            assert app.theme == theme
+
+
 def test_what_of_the_file_cannot_be_used_is_named_and_the_rest_holds(tmp_path: Path) -> None:
     (tmp_path / "profiles.yaml").write_text(
         "good: {url: 'http://a:1', protected: true}\nbad: {url: 7}\nodd: {url: 'http://b', colour: red}\n"

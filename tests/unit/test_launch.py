@@ -1,13 +1,14 @@
 """The flags of `shoal tui` mean what they mean everywhere else."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tui.cli.diagnostics import UsageError
-from tui.launch import _flags, _read
+from tui.launch import _flags, _read, launch
 from tui.options import Options
-from tui.web import command_of
+from tui.web import command_of, serve
 
 PEM = "-----BEGIN CERTIFICATE-----\n"
 
@@ -63,3 +64,38 @@ def test_a_recording_needs_a_new_file_and_is_no_replay(home: Path) -> None:
         read(home, "--record", str(home / "ca.pem"))
     with pytest.raises(UsageError, match="use one of them"):
         read(home, "--record", "a", "--replay", "b")
+
+
+def test_a_profile_has_a_theme_from_the_start_unless_another_is_asked_for(home: Path) -> None:
+    (home / ".shoal" / "profiles.yaml").write_text("prod:\n  url: http://x:1\n  theme: light\n")
+    assert read(home, "--profile", "prod").theme == "light"
+    assert read(home, "--profile", "prod", "--theme", "high-contrast").theme == "high-contrast"
+    assert read(home).theme == "dark"
+    (home / ".shoal" / "profiles.yaml").write_text("prod:\n  url: http://x:1\n  theme: sepia\n")
+    with pytest.raises(UsageError, match="prod: theme: found 'sepia', allowed: dark, light"):
+        read(home, "--profile", "prod")
+
+
+def test_a_browser_gets_the_profile_and_what_else_was_asked_for(home: Path) -> None:
+    """A profile may be protected or read-only: by its address alone it would be neither."""
+    command = command_of(read(home, "--profile", "prod"), may_write=True)
+    assert "--profile prod" in command
+    assert "--api-host" not in command
+    assert "--read-only" in command
+    asked = ("--read-only", "--ascii", "--fps", "4", "--keymap", "keys.yaml", "--replay", "/a.rec")
+    command = command_of(read(home, "--api-port", "17", *asked), may_write=True)
+    expected = ("--api-host http://127.0.0.1:17 ", "--read-only", "--ascii", "--fps 4.0", "--replay /a.rec")
+    assert [words for words in expected if words not in command] == []
+    assert f"--keymap {Path.cwd() / 'keys.yaml'}" in command
+
+
+def test_no_browser_records(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert launch(["--web", "--record", str(home / "new.rec")], {"HOME": str(home)}) == 2
+    assert "--record and --web together" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told_before_any_address(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert serve(read(home), port=port, may_write=False) == 1
+    assert capsys.readouterr().err == f"Error: port {port} of 127.0.0.1 cannot be used: Address already in use\n"

@@ -100,6 +100,7 @@ class ProfilesPage(ListPage[Profile], inherit_bindings=False):
         """Leave this orchestrator for another one: everything that was known is forgotten."""
         app = self.shoal
         before = app.client
+        left = next((one.theme for one in self.rows if one.name == app.options.profile), "")
         settings = profiles.settings_of(profile, app.options.settings)
         app.options = msgspec.structs.replace(
             app.options,
@@ -111,8 +112,9 @@ class ProfilesPage(ListPage[Profile], inherit_bindings=False):
         )
         app.client = client_of(settings)
         app.link, app.overview, app.rights, app.mark = Link(), Overview(), Rights(), None
-        if profile.theme in NAMES and not app.has_no_color:
-            app.theme = profile.theme
+        if not app.has_no_color and (profile.theme or app.theme == left):
+            asked = app.options.theme
+            app.theme = profile.theme or (asked if asked != left else NAMES[0])
         app.go_home()
         app.reconnect()
         app.run_worker(before.http.aclose(), group="leaving", exit_on_error=False)
