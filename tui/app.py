@@ -20,6 +20,7 @@ from textual.worker import Worker
 
 from orchestrator.client import ClientError, OrchestratorClient, UnreachableError
 from tui import commands, keymap
+from tui.background import begin
 from tui.bindings import bindings
 from tui.connect import client_of
 from tui.messages import LinkChanged, OverviewChanged
@@ -184,7 +185,7 @@ class ShoalApp(App[int], inherit_bindings=False):
 
     def reconnect(self) -> Worker[None]:
         """Follow the cluster, from now; what was on the way is given up."""
-        return self.run_worker(self._follow(), group="overview", exclusive=True, exit_on_error=False)
+        return begin(self, "overview", self._follow)
 
     async def _follow(self) -> None:
         pause = 0.5

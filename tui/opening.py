@@ -7,6 +7,7 @@ from textual.screen import Screen
 
 from orchestrator.client import ClientError, OrchestratorClient
 from tui import app
+from tui.background import begin
 from tui.cli.diagnostics import CommandError, ExitCode
 from tui.model.text import clip
 from tui.options import Options
@@ -45,7 +46,7 @@ class RecordingApp(app.ShoalApp, inherit_bindings=False):
         if isinstance(screen, JobPage) and not self.is_begun:
             self.is_begun = True
             self.said = f"REC {clip(screen.at.job_name or screen.at.job_id, 20)}"
-            self.run_worker(self._record(screen.at.job_id), group="record", exclusive=True, exit_on_error=False)
+            begin(self, "record", self._record, screen.at.job_id)
 
     async def _record(self, job: str) -> None:
         assert self.options.record is not None

@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from orchestrator.client import ClientError
 from orchestrator.contract.partitions import UNSETTLED_WORDS, ActionResult
+from tui.background import begin
 from tui.model.jobs import JobLine
 from tui.model.moments import counted
 from tui.places import Focus
@@ -99,9 +100,9 @@ class ActDialog(Dialog):
     def on_mount(self) -> None:
         """Count first."""
         self._show()
-        self.run_worker(self._count(), group="acting", exclusive=True, exit_on_error=False)
+        begin(self, "acting", self._count)
         if self.deed.verb == "retry" and not self.deed.others:
-            self.run_worker(self._suggest(), group="suggest", exclusive=True, exit_on_error=False)
+            begin(self, "suggest", self._suggest)
 
     async def _suggest(self) -> None:
         with contextlib.suppress(ClientError):
@@ -240,12 +241,12 @@ class ActDialog(Dialog):
         """Do it, once."""
         if not self._is_busy and self._is_sure():
             self._is_busy = True
-            self.run_worker(self._do(), group="acting", exclusive=True, exit_on_error=False)
+            begin(self, "acting", self._do)
 
     def action_toggle_completed(self) -> None:
         """Also what is completed already: count again."""
         self.includes_completed = not self.includes_completed
-        self.run_worker(self._count(), group="acting", exclusive=True, exit_on_error=False)
+        begin(self, "acting", self._count)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only a retry can include what is completed."""

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from orchestrator.client import ClientError, OrchestratorClient
 from orchestrator.contract.job import Job
 from orchestrator.contract.partitions import Attempt, AttemptInputs, PartitionState
+from tui.background import begin
 from tui.bindings import bindings
 from tui.model.ansi import shown
 from tui.model.diff import (
@@ -111,7 +112,7 @@ class ComparePage(Page, inherit_bindings=False):
 
     def reconnect(self) -> None:
         """Read anew."""
-        self.run_worker(self._read(), group="compare", exclusive=True, exit_on_error=False)
+        begin(self, "compare", self._read)
 
     async def _read(self) -> None:
         client = self.shoal.client
@@ -237,7 +238,7 @@ class ComparePage(Page, inherit_bindings=False):
         if self.a is not None and self.b is not None:
             self._is_swapped = not self._is_swapped
             self.a, self.b = self.b, self.a
-            self.run_worker(self._compare(), group="compare", exclusive=True, exit_on_error=False)
+            begin(self, "compare", self._compare)
 
     def action_log(self) -> None:
         """The log of B."""

@@ -9,13 +9,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from textual import work
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, TextArea
 
 from orchestrator.client import ClientError
 from orchestrator.contract.plan import Plan, PlanKind
+from tui.background import begin
 from tui.bindings import bindings
 from tui.model import compose as model
 from tui.model import form
@@ -85,7 +85,7 @@ class ComposePage(Page, inherit_bindings=False):
         self.drafts = Drafts(self.shoal.options.settings.home, self.shoal.options.profile)
         self._show_view("form")
         if self.at.job_id:
-            self._begin_from()
+            begin(self, "begin", self._begin_from)
             return
         draft = self.drafts.newest("new")
         self.begin(draft.text if draft else model.PROCESS)
@@ -97,7 +97,6 @@ class ComposePage(Page, inherit_bindings=False):
         """Under which its draft is kept."""
         return self.at.job_name if self.at.job_id else "new"
 
-    @work(group="begin", exclusive=True, exit_on_error=False)
     async def _begin_from(self) -> None:
         try:
             job = (await self.shoal.client.job(self.at.job_id)).job
@@ -166,7 +165,7 @@ class ComposePage(Page, inherit_bindings=False):
         self.show_header()
         self._show_plan()
         if self.composed.job is not None:
-            self._ask_plan()
+            begin(self, "plan", self._ask_plan)
 
     def _keep(self) -> None:
         draft = self.composed.draft()
@@ -174,7 +173,6 @@ class ComposePage(Page, inherit_bindings=False):
             self.drafts.keep(self.draft_name, draft)
             self._kept = draft
 
-    @work(group="plan", exclusive=True, exit_on_error=False)
     async def _ask_plan(self) -> None:
         job = self.composed.job
         if job is None:
@@ -358,7 +356,7 @@ class ComposePage(Page, inherit_bindings=False):
             self.action_back()
         elif self._may_submit():
             self._is_busy = True
-            self._submit()
+            begin(self, "submit", self._submit)
 
     def _may_submit(self) -> bool:
         app = self.shoal
@@ -378,7 +376,6 @@ class ComposePage(Page, inherit_bindings=False):
             return True
         return False
 
-    @work(group="submit", exclusive=True, exit_on_error=False)
     async def _submit(self) -> None:
         job, app = self.composed.job, self.shoal
         assert job is not None

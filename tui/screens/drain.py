@@ -7,6 +7,7 @@ from textual.widgets import Input
 from orchestrator.client import ClientError
 from orchestrator.contract.node import NodeState
 from orchestrator.contract.units import duration
+from tui.background import begin
 from tui.model.moments import counted, short_duration
 from tui.model.nodes import state_of
 from tui.screens.dialogs import BOX, Dialog
@@ -49,7 +50,7 @@ class DrainDialog(Dialog):
     def on_mount(self) -> None:
         """Say what it would do, then ask what runs there."""
         self._show([[("looking what runs there …", "muted")]])
-        self.run_worker(self._look(), group="drain", exclusive=True, exit_on_error=False)
+        begin(self, "drain", self._look)
 
     def _show(self, more: list[list[Piece]]) -> None:
         name = self.node.info.node_id
@@ -111,7 +112,7 @@ class DrainDialog(Dialog):
             self.query_one("#deadline", Input).focus()
             return
         self._is_busy = True
-        self.run_worker(self._do(seconds), group="drain", exclusive=True, exit_on_error=False)
+        begin(self, "drain", self._do, seconds)
 
     async def _do(self, seconds: float | None) -> None:
         client, name = self.shoal.client, self.node.info.node_id

@@ -9,6 +9,7 @@ from textual.containers import Container, Vertical
 from orchestrator.client import ClientError
 from orchestrator.contract.partitions import PartitionDetail, state_word
 from orchestrator.contract.selection import format_ranges
+from tui.background import begin
 from tui.bindings import bindings
 from tui.feed import JobView
 from tui.model.cells import badness
@@ -99,7 +100,7 @@ class JobPage(Page, inherit_bindings=False):
 
     def reconnect(self) -> None:
         """Follow from now on; what was on the way is given up."""
-        self.run_worker(self.source.follow(), group="job", exclusive=True, exit_on_error=False)
+        begin(self, "job", self.source.follow)
 
     def loaded(self) -> None:
         """A snapshot arrived: at first put the cursor where the trouble is."""
@@ -136,14 +137,14 @@ class JobPage(Page, inherit_bindings=False):
         """Ask for the inspector's partition when it changed, at most five times a second."""
         if self.wants_detail and self.is_loaded and self._is_seen() and self.view.count:
             self.wants_detail = False
-            self.run_worker(self._fetch_detail(), group="inspector", exclusive=True, exit_on_error=False)
+            begin(self, "inspector", self._fetch_detail)
 
     def _learn(self) -> None:
         """Failure groups, and what a filter takes that only the server can tell."""
         if not self.is_loaded or not self._is_seen():
             return
         if self.view.summary.get("Failed", 0) or self.model.retries():
-            self.run_worker(self.source.learn(), group="failures", exclusive=True, exit_on_error=False)
+            begin(self, "failures", self.source.learn)
         if self.model.mask is not None and not self.model.mask_is_local and self.model.mask_is_stale:
             self.source.ask_filter()
         if self.model.lens is Lens.DURATION or self.has_class("-table"):
@@ -250,7 +251,7 @@ class JobPage(Page, inherit_bindings=False):
 
     def action_next_unfinished(self, step: int) -> None:
         """The next partition that is not finished, longest first."""
-        self.run_worker(self._walk_unfinished(step), group="unfinished", exclusive=True, exit_on_error=False)
+        begin(self, "unfinished", self._walk_unfinished, step)
 
     async def _walk_unfinished(self, step: int) -> None:
         await self.source.learn_times()
@@ -359,7 +360,7 @@ class JobPage(Page, inherit_bindings=False):
 
     def action_copy_spec(self) -> None:
         """The job as YAML."""
-        self.run_worker(copy_spec(self.shoal, self.view.job_id), group="spec", exclusive=True, exit_on_error=False)
+        begin(self, "spec", copy_spec, self.shoal, self.view.job_id)
 
     def action_save(self) -> None:
         """The partitions as CSV."""

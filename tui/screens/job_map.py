@@ -7,6 +7,7 @@ from textual.timer import Timer
 from textual.worker import Worker
 
 from orchestrator.client import ClientError
+from tui.background import begin
 from tui.feed import Delta, JobView, Offline, Online, Snapshot, follow
 from tui.model.job import JobModel
 from tui.widgets.lines import Piece
@@ -49,7 +50,7 @@ class JobMap:
             self._worker.cancel()
 
     def _begin(self) -> None:
-        self._worker = self.page.run_worker(self._follow(), group="map", exclusive=True, exit_on_error=False)
+        self._worker = begin(self.page, "map", self._follow)
 
     async def _follow(self) -> None:
         """A grid, then its changes; of a job that has ended, or where changes are not told, the grid alone."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.client import ClientError, UnreachableError
 from orchestrator.contract.partitions import NO_TIME
+from tui.background import begin
 from tui.feed import Delta, Offline, Online, Snapshot, follow
 from tui.messages import LinkChanged
 from tui.model.moments import seconds_of
@@ -72,7 +73,7 @@ class JobSource:
 
     def ask_times(self) -> None:
         """Ask how long partitions ran, for the lens and the table, unless that was done just now."""
-        self.page.run_worker(self.learn_times(), group="times", exit_on_error=False)
+        begin(self.page, "", self.learn_times)
 
     async def learn_times(self) -> None:
         """The same; waits for the answer. A server that does not tell leaves times unknown."""
@@ -92,7 +93,7 @@ class JobSource:
     def ask_filter(self) -> None:
         """Ask what a filter takes that only the server can tell."""
         page = self.page
-        page.run_worker(self._matches(page.model.filter_text), group="filter", exclusive=True, exit_on_error=False)
+        begin(page, "filter", self._matches, page.model.filter_text)
 
     async def _matches(self, text: str) -> None:
         page = self.page

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.client import ClientError
 from orchestrator.contract.partitions import Row, state_word
 from orchestrator.contract.selection import format_ranges
+from tui.background import begin
 from tui.model.cells import badness
 from tui.model.moments import precise_clock, seconds_of, short_duration
 from tui.widgets.stacked_bar import MARKS
@@ -126,7 +127,7 @@ class PartitionRows:
                 self.table.refresh()
         if self._asked:
             wanted, self._asked = sorted(self._asked)[:200], set()
-            self.page.run_worker(self._fetch(wanted), group="rows", exclusive=True, exit_on_error=False)
+            begin(self.page, "rows", self._fetch, wanted)
 
     async def _fetch(self, wanted: list[int]) -> None:
         view = self.page.view

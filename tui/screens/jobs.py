@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from tui.background import begin
 from tui.bindings import bindings
 from tui.messages import OverviewChanged
 from tui.model.jobs import SORTS, JobFilter, JobLine, sorted_lines, spark
@@ -324,7 +325,7 @@ class JobsPage(Page, inherit_bindings=False):
     def action_copy_spec(self) -> None:
         """Copy the specification as YAML."""
         if self.line is not None:
-            self.run_worker(copy_spec(self.shoal, self.line.id), group="spec", exclusive=True, exit_on_error=False)
+            begin(self, "spec", copy_spec, self.shoal, self.line.id)
 
     def action_save(self) -> None:
         """Write the list as CSV."""

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from orchestrator.client import ClientError, UnreachableError
+from tui.background import begin
 from tui.messages import LinkChanged
 from tui.places import Focus
 from tui.screens.page import Page
@@ -104,7 +105,7 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
         """Ask, unless an answer is on its way or nobody looks."""
         if not self._is_asking and self._is_seen() and not self.shoal.is_paused:
             self._is_asking = True
-            self.run_worker(self._fetch(), group="list", exclusive=True, exit_on_error=False)
+            begin(self, "list", self._fetch)
 
     async def _fetch(self) -> None:
         app = self.shoal

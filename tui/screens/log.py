@@ -13,6 +13,7 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.containers import Vertical
 
 from orchestrator.contract.partitions import Attempt, PartitionDetail
+from tui.background import begin
 from tui.bindings import bindings
 from tui.messages import OverviewChanged
 from tui.model.logtext import LogText, compiled, pick, search
@@ -92,7 +93,7 @@ class LogPage(Page, inherit_bindings=False):
         self.log_view.replace(self.text)
         here = self.attempt.attempt if self.attempt else 0
         wanted = self.at.attempt and max(self.at.attempt, here)
-        self.run_worker(self.source.read(wanted), group="log", exclusive=True, exit_on_error=False)
+        begin(self, "log", self.source.read, wanted)
 
     def on_overview_changed(self, _: OverviewChanged) -> None:
         """Perhaps there is another attempt."""
@@ -132,8 +133,7 @@ class LogPage(Page, inherit_bindings=False):
         if self._is_choosing:
             self._choose()
         if self.needle:
-            again = self._search(self.needle, is_again=True)
-            self.run_worker(again, group="search", exclusive=True, exit_on_error=False)
+            begin(self, "search", self._search, self.needle, is_again=True)
 
     # Painting
 
@@ -163,7 +163,7 @@ class LogPage(Page, inherit_bindings=False):
         if text:
             compiled(text)
         self.needle = text
-        self.run_worker(self._search(text), group="search", exclusive=True, exit_on_error=False)
+        begin(self, "search", self._search, text)
 
     def clear_filter(self) -> bool:
         """Forget search and choice."""
@@ -215,7 +215,7 @@ class LogPage(Page, inherit_bindings=False):
         if not self._is_choosing:
             self.log_view.choose(None)
             return
-        self.run_worker(self._pick(), group="pick", exclusive=True, exit_on_error=False)
+        begin(self, "pick", self._pick)
 
     async def _pick(self) -> None:
         since = self.text.latest - self.since if self.since else 0.0

@@ -8,6 +8,7 @@ from orchestrator.client import ClientError, UnreachableError
 from orchestrator.client_stream import LogQuery, logs
 from orchestrator.contract.api import LogFrameValue
 from orchestrator.contract.selection import Selection, format_ranges
+from tui.background import begin
 from tui.bindings import bindings
 from tui.model.logtext import ERR, OUT, LogText
 from tui.model.moments import bytes_text, seconds_of
@@ -55,7 +56,7 @@ class LogsPage(LogPage, inherit_bindings=False):
         self.message = "waiting for lines …"
         self.log_view.replace(self.text)
         self.log_view.set_following(is_following=True)
-        self.run_worker(self._read(), group="log", exclusive=True, exit_on_error=False)
+        begin(self, "log", self._read)
 
     async def _read(self) -> None:
         wanted = LogQuery(partitions=self.select or "all", attempt="last", follow=True, tail=TAIL, timestamps=True)

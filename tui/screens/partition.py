@@ -8,6 +8,7 @@ from textual.containers import Vertical
 
 from orchestrator.client import ClientError
 from orchestrator.contract.partitions import Attempt, AttemptInputs, PartitionDetail
+from tui.background import begin
 from tui.bindings import bindings
 from tui.model.moments import bytes_text, clock, countdown, counted, seconds_of, short_duration
 from tui.places import Focus
@@ -75,7 +76,7 @@ class PartitionPage(Page, inherit_bindings=False):
 
     def _ask(self) -> None:
         if not self._is_asking and self._is_seen():
-            self.run_worker(self._fetch(), group="partition", exclusive=True, exit_on_error=False)
+            begin(self, "partition", self._fetch)
 
     async def _fetch(self) -> None:
         self._is_asking = True
@@ -217,7 +218,7 @@ class PartitionPage(Page, inherit_bindings=False):
 
     def action_copy_spec(self) -> None:
         """The job as YAML."""
-        self.run_worker(copy_spec(self.shoal, self.at.job_id), group="spec", exclusive=True, exit_on_error=False)
+        begin(self, "spec", copy_spec, self.shoal, self.at.job_id)
 
     def action_retry(self) -> None:
         """Retry this partition."""

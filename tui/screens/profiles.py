@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tui import profiles
+from tui.background import begin
 from tui.bindings import bindings
 from tui.connect import client_of
 from tui.model.link import Link
@@ -117,7 +118,7 @@ class ProfilesPage(ListPage[Profile], inherit_bindings=False):
             app.theme = profile.theme or (asked if asked != left else NAMES[0])
         app.go_home()
         app.reconnect()
-        app.run_worker(before.http.aclose(), group="leaving", exit_on_error=False)
+        begin(app, "", before.http.aclose)
         app.tell(f"profile {profile.name}: {profile.url}")
 
     def action_new(self) -> None:

@@ -2,6 +2,7 @@
 
 from orchestrator.client import ClientError, OrchestratorClient
 from orchestrator.contract.partitions import Explanation
+from tui.background import begin
 from tui.model.moments import counted
 from tui.model.text import clip
 from tui.places import Focus
@@ -24,7 +25,7 @@ class WhyReader(Reader, inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Ask."""
-        self.run_worker(self._ask(), exit_on_error=False)
+        begin(self, "", self._ask)
 
     async def _ask(self) -> None:
         try:

@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.background import begin
 from tui.bindings import bindings
 from tui.model.ansi import PLAIN, Look, shown
 from tui.model.logtext import ERR, NOTE, Line, LogText, wrapped
@@ -84,7 +85,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def grew(self, lines: int) -> None:
         """The text grew by so many shown lines, or the choice changed."""
         if self.is_wrapped and self._rows is not None:
-            self.run_worker(self._rewrap(), group="wrap", exclusive=True, exit_on_error=False)
+            begin(self, "wrap", self._rewrap)
         size = Size(self.size.width, self._height())
         if size != self.virtual_size:
             self.virtual_size = size
@@ -109,7 +110,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(self.size.width, self._height())
         self.scroll_to(y=self.scroll_offset.y + lines, animate=False, force=True, immediate=True)
         if self.is_wrapped:
-            self.run_worker(self._rewrap(), group="wrap", exclusive=True, exit_on_error=False)
+            begin(self, "wrap", self._rewrap)
         self.refresh()
 
     def choose(self, lines: "array[int] | None") -> None:
@@ -121,7 +122,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(self.size.width, self._height())
         self.refresh()
         if self.is_wrapped:
-            self.run_worker(self._rewrap(), group="wrap", exclusive=True, exit_on_error=False)
+            begin(self, "wrap", self._rewrap)
         self.call_after_refresh(lambda: self.point(self.cursor))
 
     def replace(self, text: LogText) -> None:
@@ -195,7 +196,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._rows = None
         self._left = 0
         if is_wrapped:
-            self.run_worker(self._rewrap(), group="wrap", exclusive=True, exit_on_error=False)
+            begin(self, "wrap", self._rewrap)
         else:
             self._rewrapped()
 
@@ -222,7 +223,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def on_resize(self, _: Resize) -> None:
         """Another width wraps differently."""
         if self.is_wrapped:
-            self.run_worker(self._rewrap(), group="wrap", exclusive=True, exit_on_error=False)
+            begin(self, "wrap", self._rewrap)
         self.call_after_refresh(self._to_end if self.is_following else lambda: self.point(self.cursor))
 
     # Drawing
