@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from msgspec.structs import replace
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.command import CommandPalette
 from textual.events import CursorPosition, Key
 from textual.screen import Screen
@@ -23,6 +23,7 @@ from tui import commands, keymap
 from tui.background import begin
 from tui.bindings import bindings
 from tui.connect import client_of
+from tui.in_turn import InTurn
 from tui.messages import LinkChanged, OverviewChanged
 from tui.model.jobs import Alarm
 from tui.model.link import Link, LinkState
@@ -50,7 +51,7 @@ MOST_CLIPBOARD = 100_000
 """Bytes that a terminal takes; more is written to a file."""
 
 
-class ShoalApp(App[int], inherit_bindings=False):
+class ShoalApp(InTurn[int], inherit_bindings=False):
     """The operator's terminal."""
 
     TITLE = "shoal"
@@ -311,8 +312,7 @@ class ShoalApp(App[int], inherit_bindings=False):
         if event.key.startswith("alt+"):
             event.stop()
             rest = event.key.removeprefix("alt+")
-            self.post_message(Key("escape", None))
-            self.post_message(Key(rest, rest if len(rest) == 1 else None))
+            self.type_first(Key("escape", None), Key(rest, rest if len(rest) == 1 else None))
 
     def action_command(self) -> None:
         """The command bar."""

@@ -13,8 +13,8 @@ from textual.keys import Keys
 from tui.key import Key
 from tui.tool_keys import TOOL_AHEAD, TOOL_KEYS, TOOL_SHADOWS, TOOL_TOGETHER
 
-TYPED_AHEAD = frozenset({"app.quit", "app.command", "page.filter", "log.grep", *TOOL_AHEAD})
-"""Keys that take effect before the next one is looked at, so that what is typed right behind them goes where it should."""
+FIRST = frozenset({"app.quit", *TOOL_AHEAD})
+"""Keys that count before what the widget with the focus makes of them."""
 
 KEYS = (
     # everywhere
@@ -92,6 +92,7 @@ KEYS = (
     Key("jobs.copy", "y", "copy", "copy", "Copy the id of the job"),
     Key("jobs.spec", "Y", "copy_spec", "copy spec", "Copy the job as YAML"),
     Key("jobs.save", "s", "save", "save", "Save the list as CSV"),
+    Key("jobs.save-json", "ctrl+s", "save_json", "save JSON", "Save the list as JSON"),
     Key("jobs.menu", "a", "app.action_menu", "actions", "All that can be done here"),
     # one job
     Key("job.next", "n", "next(1)", "next failed", "The next failed partition, or match of the filter", 2),
@@ -137,6 +138,7 @@ KEYS = (
     Key("job.copy", "y", "copy", "copy", "Copy the id of the inspector's execution"),
     Key("job.spec", "Y", "copy_spec", "copy spec", "Copy the job as YAML"),
     Key("job.save", "s", "save", "save", "Save the partitions as CSV"),
+    Key("job.save-json", "ctrl+s", "save_json", "save JSON", "Save the partitions as JSON"),
     Key("job.menu", "a", "app.action_menu", "actions", "All that can be done here"),
     # one partition
     Key("partition.log", "l,enter", "log", "log", "Log of the attempt under the cursor", 1),
@@ -265,7 +267,7 @@ def bindings(*contexts: str) -> list[BindingType]:
             show=key.order > 0,
             tooltip=key.tooltip,
             id=key.id,
-            priority=key.id in TYPED_AHEAD,
+            priority=key.id in FIRST,
         )
         for key in KEYS
         if key.context in contexts
