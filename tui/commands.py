@@ -16,6 +16,7 @@ from tui.bindings import BY_ID, shown
 from tui.model.text import clean, clip
 from tui.places import PLACES, Focus, is_open_to
 from tui.recording import load, recordings
+from tui.screens.export import KINDS
 from tui.styles.themes import NAMES
 
 if TYPE_CHECKING:
@@ -42,11 +43,7 @@ def run(app: "ShoalApp", text: str, focus: Focus) -> None:
             raise ValueError(message)
         app.theme = rest
     elif word == "export":
-        save = getattr(app.screen, "action_save", None)
-        if save is None or not app.screen.check_action("save", ()):
-            message = "export: there is nothing to save on this screen"
-            raise ValueError(message)
-        save()
+        _export(app.screen, rest.lower())
     elif word == "replay":
         _replay(app, rest)
     elif word in ("q", "quit"):
@@ -55,6 +52,19 @@ def run(app: "ShoalApp", text: str, focus: Focus) -> None:
         app.call_later(app.action_help)
     else:
         _open(app, word, rest, focus)
+
+
+def _export(screen: Screen[object], kind: str) -> None:
+    action = "save_json" if kind == "json" else "save"
+    save = getattr(screen, f"action_{action}", None)
+    if kind not in ("", *KINDS) or (kind and not hasattr(screen, "action_save_json")):
+        allowed = "csv, json" if hasattr(screen, "action_save_json") else "nothing behind it: this is no table"
+        message = f"export: found {clip(kind, 40)!r}, allowed: {allowed}"
+        raise ValueError(message)
+    if save is None or not screen.check_action(action, ()):
+        message = "export: there is nothing to save on this screen"
+        raise ValueError(message)
+    save()
 
 
 def _open(app: "ShoalApp", word: str, rest: str, focus: Focus) -> None:

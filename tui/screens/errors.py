@@ -23,9 +23,9 @@ class ErrorsPage(ListPage[FailureGroup], inherit_bindings=False):
     EMPTY = "nothing failed"
     ORDERS = ("count", "cause", "message")
     COLUMNS = (
-        Column(title="COUNT", width=7, right=True),
-        Column(title="WHY", width=12),
-        Column(title="MESSAGE", width=20, flexible=True),
+        Column(title="COUNT", width=7, right=True, order="count"),
+        Column(title="WHY", width=12, order="cause"),
+        Column(title="MESSAGE", width=20, flexible=True, order="message"),
         Column(title="WHERE", width=20, drop=1),
         Column(title="IN THE JOB", width=20, drop=3),
         Column(title="LAST ON", width=12, drop=2),

@@ -219,7 +219,8 @@ class JobPage(Page, inherit_bindings=False):
     def jump(self, index: int) -> None:
         """Go to a partition. Raises ValueError where the job has none of that index."""
         if not 0 <= index < self.view.count:
-            message = f"partition {index}: the job has 0 to {self.view.count - 1}"
+            there = f"0 to {self.view.count - 1}" if self.view.count else "none"
+            message = f"partition {index}: the job has {there}"
             raise ValueError(message)
         self.pin(index)
         self.grid.place(index)
@@ -229,7 +230,7 @@ class JobPage(Page, inherit_bindings=False):
         """Zoom in; at one partition a cell open it."""
         if self.model.scale > 1:
             self.action_zoom(-1)
-        else:
+        elif self.view.count:
             self.shoal.open("partition", self.focus_now())
 
     def on_table_opened(self) -> None:
@@ -340,6 +341,10 @@ class JobPage(Page, inherit_bindings=False):
         """The next order of the table."""
         self.rows.sort()
 
+    def on_table_sorted(self, message: Table.Sorted) -> None:
+        """The order of the column whose title was clicked."""
+        self.rows.sort(message.order)
+
     # Going on from here
 
     def action_log(self) -> None:
@@ -364,12 +369,11 @@ class JobPage(Page, inherit_bindings=False):
 
     def action_save(self) -> None:
         """The partitions as CSV."""
-        try:
-            path = self.shoal.write_file(f"{self.view.job_id[:10]}-partitions.csv", self.rows.csv().encode())
-        except OSError as error:
-            self.shoal.tell(f"the partitions could not be written: {error}", severity="error")
-        else:
-            self.shoal.tell(f"partitions written to {path}")
+        self.rows.export("csv")
+
+    def action_save_json(self) -> None:
+        """The partitions as JSON."""
+        self.rows.export("json")
 
     def action_retry(self) -> None:
         """Retry the target."""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tui.model.job import Lens
-from tui.model.moments import short_duration
+from tui.model.moments import counted, short_duration
 from tui.widgets.lines import Piece
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ def caption(page: "JobPage") -> list[Piece]:
         return [(f" {page.problem or 'loading …'}", "failed" if page.problem else "muted")]
     scale = model.scale
     each = "1 a cell" if scale == 1 else f"{scale} a cell · row {scale * page.grid.columns:,}"
-    pieces: list[Piece] = [(f" {view.count:,} partitions · {each} · lens {model.lens.value}", "muted")]
+    how = "" if page.has_class("-table") else f" · {each} · lens {model.lens.value}"
+    pieces: list[Piece] = [(f" {counted(view.count, 'partition')}{how}", "muted")]
     if model.lens is Lens.DURATION and (page.source.lacks_times or model.seconds):
         known = f" · median {short_duration(model.median)}" if model.seconds else " · this server tells no times"
         pieces.append((known, "muted"))

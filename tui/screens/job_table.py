@@ -1,8 +1,6 @@
 """The partitions of a job as a table of any length: order and filter over the model's arrays, details only of what is seen."""
 
 import contextlib
-import csv
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,8 @@ from orchestrator.contract.partitions import Row, state_word
 from orchestrator.contract.selection import format_ranges
 from tui.background import begin
 from tui.model.cells import badness
-from tui.model.moments import precise_clock, seconds_of, short_duration
+from tui.model.moments import counted, precise_clock, seconds_of, short_duration
+from tui.screens.export import export
 from tui.widgets.stacked_bar import MARKS
 from tui.widgets.table import Cell, Column, Table
 
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from tui.screens.job import JobPage
 
 COLUMNS = (
-    Column(title="PARTITION", width=11, right=True),
-    Column(title="STATE", width=12),
-    Column(title="ATTEMPT", width=7, right=True),
-    Column(title="NODE", width=14, drop=1),
-    Column(title="STARTED", width=12, drop=4),
-    Column(title="DURATION", width=8, right=True, drop=2),
+    Column(title="PARTITION", width=11, right=True, order="partition"),
+    Column(title="STATE", width=12, order="state"),
+    Column(title="ATTEMPT", width=7, right=True, order="attempts"),
+    Column(title="NODE", width=14, drop=1, order="node"),
+    Column(title="STARTED", width=12, drop=4, order="started"),
+    Column(title="DURATION", width=8, right=True, drop=2, order="duration"),
     Column(title="EXIT", width=4, right=True, drop=3),
     Column(title="CAUSE", width=9, drop=2),
     Column(title="MESSAGE", width=10, flexible=True),
@@ -74,9 +73,9 @@ class PartitionRows:
         if here is not None:
             self.point(here)
 
-    def sort(self) -> None:
-        """The next order."""
-        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+    def sort(self, order: str = "") -> None:
+        """An order, else the next one."""
+        self.order = order or ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
         self.update()
 
     def index(self) -> int | None:
@@ -138,12 +137,11 @@ class PartitionRows:
                     self._details[row.index] = (view.states[row.index], view.attempts[row.index], row)
             self.table.refresh()
 
-    def csv(self) -> str:
-        """What the grid knows of the listed partitions, else of all, as CSV."""
-        view = self.page.view
-        sheet = io.StringIO()
-        writer = csv.writer(sheet)
-        writer.writerow(("partition", "state", "attempts", "node"))
-        chosen = self.page.model.matches() if self.page.model.mask is not None else range(view.count)
-        writer.writerows((i, state_word(view.states[i]), view.attempts[i], view.node_of(i)) for i in chosen)
-        return sheet.getvalue()
+    def export(self, kind: str) -> None:
+        """What the grid knows of the listed partitions, else of all, as a file."""
+        page, view = self.page, self.page.view
+        rows = [
+            {"partition": i, "state": state_word(view.states[i]), "attempts": view.attempts[i], "node": view.node_of(i)}
+            for i in (page.model.matches() if page.model.mask is not None else range(view.count))
+        ]
+        export(page.shoal, kind, f"{view.job_id[:10]}-partitions", rows, counted(len(rows), "partition"))

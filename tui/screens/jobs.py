@@ -1,7 +1,5 @@
 """The list of jobs, trouble first: home. Also what is seen before there is anything: no server, no nodes, no jobs."""
 
-import csv
-import io
 import time
 from collections.abc import Sequence
 
@@ -15,6 +13,7 @@ from tui.model.jobs import SORTS, JobFilter, JobLine, sorted_lines, spark
 from tui.model.link import LinkState
 from tui.model.moments import countdown, counted, short_duration
 from tui.places import Focus
+from tui.screens.export import export
 from tui.screens.job_map import JobMap
 from tui.screens.page import Page
 from tui.screens.spec import copy_spec
@@ -24,14 +23,14 @@ from tui.widgets.stacked_bar import bar
 from tui.widgets.table import Cell, Column, Table
 
 COLUMNS = (
-    Column(title="JOB", width=16, flexible=True),
-    Column(title="STATE", width=9),
-    Column(title="PROGRESS", width=10, flexible=True),
-    Column(title="COMPLETED", width=15, right=True, drop=1),
-    Column(title="FAILED", width=7, right=True),
+    Column(title="JOB", width=16, flexible=True, order="name"),
+    Column(title="STATE", width=9, order="state"),
+    Column(title="PROGRESS", width=10, flexible=True, order="progress"),
+    Column(title="COMPLETED", width=15, right=True, drop=1, order="progress"),
+    Column(title="FAILED", width=7, right=True, order="trouble"),
     Column(title="RETRY/min", width=14, drop=3),
     Column(title="ETA", width=7, right=True, drop=2),
-    Column(title="AGE", width=6, right=True, drop=4),
+    Column(title="AGE", width=6, right=True, drop=4, order="newest"),
     Column(title="OWNER", width=9, drop=5),
 )
 QUIET = 5.0
@@ -267,6 +266,11 @@ class JobsPage(Page, inherit_bindings=False):
         self.order = SORTS[(SORTS.index(self.order) + 1) % len(SORTS)]
         self.sort_rows()
 
+    def on_table_sorted(self, message: Table.Sorted) -> None:
+        """The order of the column whose title was clicked."""
+        self.order = message.order
+        self.sort_rows()
+
     # The job under the cursor
 
     def on_table_moved(self, _: Table.Moved) -> None:
@@ -329,25 +333,24 @@ class JobsPage(Page, inherit_bindings=False):
 
     def action_save(self) -> None:
         """Write the list as CSV."""
-        sheet = io.StringIO()
-        writer = csv.writer(sheet)
-        writer.writerow(("id", "name", "state", "count", "completed", "failed", "owner", "created"))
-        for line in self.rows:
-            writer.writerow(
-                (
-                    line.id,
-                    line.name,
-                    line.state.value,
-                    line.count,
-                    line.completed,
-                    line.failed,
-                    line.owner,
-                    line.created,
-                )
-            )
-        try:
-            path = self.shoal.write_file("shoal-jobs.csv", sheet.getvalue().encode())
-        except OSError as error:
-            self.shoal.tell(f"the list could not be written: {error}", severity="error")
-        else:
-            self.shoal.tell(f"{counted(len(self.rows), 'job')} written to {path}")
+        self._export("csv")
+
+    def action_save_json(self) -> None:
+        """Write the list as JSON."""
+        self._export("json")
+
+    def _export(self, kind: str) -> None:
+        rows = [
+            {
+                "id": line.id,
+                "name": line.name,
+                "state": line.state.value,
+                "count": line.count,
+                "completed": line.completed,
+                "failed": line.failed,
+                "owner": line.owner,
+                "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(line.created)),
+            }
+            for line in self.rows
+        ]
+        export(self.shoal, kind, "shoal-jobs", rows, counted(len(rows), "job"))

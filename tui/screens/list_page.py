@@ -1,8 +1,5 @@
 """What screens that are one list share: asking now and then, a filter, an order, saving and copying what is shown."""
 
-import csv
-import io
-import json
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,6 +12,7 @@ from orchestrator.client import ClientError, UnreachableError
 from tui.background import begin
 from tui.messages import LinkChanged
 from tui.places import Focus
+from tui.screens.export import export
 from tui.screens.page import Page
 from tui.widgets.lines import Lines, Piece, both_ends
 from tui.widgets.table import Cell, Column, Table
@@ -220,6 +218,12 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
         self.order_rows()
         self.paint()
 
+    def on_table_sorted(self, message: Table.Sorted) -> None:
+        """By the column whose title was clicked."""
+        self.order = message.order
+        self.order_rows()
+        self.paint()
+
     def action_copy(self) -> None:
         """The row under the cursor as lines of `name: value`."""
         if self.row is not None:
@@ -228,24 +232,12 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
 
     def action_save(self) -> None:
         """What is shown, as CSV."""
-        sheet = io.StringIO()
-        writer = csv.writer(sheet)
-        plain = [self.plain(row) for row in self.rows]
-        if plain:
-            writer.writerow(plain[0])
-            writer.writerows(row.values() for row in plain)
-        self._write("csv", sheet.getvalue())
+        self._export("csv")
 
     def action_save_json(self) -> None:
         """What is shown, as JSON."""
-        plain = [dict(self.plain(row)) for row in self.rows]
-        self._write("json", json.dumps(plain, indent=2, ensure_ascii=False, default=str) + "\n")
+        self._export("json")
 
-    def _write(self, suffix: str, text: str) -> None:
-        name = self.NOUN.replace(" ", "-")
-        try:
-            path = self.shoal.write_file(f"shoal-{name}s.{suffix}", text.encode())
-        except OSError as error:
-            self.shoal.tell(f"the list could not be written: {error}", severity="error")
-        else:
-            self.shoal.tell(f"{len(self.rows):,} rows written to {path}")
+    def _export(self, kind: str) -> None:
+        name = f"shoal-{self.NOUN.replace(' ', '-')}s"
+        export(self.shoal, kind, name, [self.plain(row) for row in self.rows], f"{len(self.rows):,} rows")

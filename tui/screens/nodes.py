@@ -25,13 +25,13 @@ class NodesPage(ListPage[NodeState], inherit_bindings=False):
     EMPTY = "no node has joined"
     ORDERS = ("node", "state", "running", "failed in an hour", "cpu used", "memory used")
     COLUMNS = (
-        Column(title="NODE", width=12, flexible=True),
-        Column(title="STATE", width=10),
+        Column(title="NODE", width=12, flexible=True, order="node"),
+        Column(title="STATE", width=10, order="state"),
         Column(title="SLOTS", width=14, drop=2),
-        Column(title="CPU used/alloc", width=14, drop=3),
-        Column(title="MEM", width=4, right=True),
-        Column(title="RUN", width=4, right=True),
-        Column(title="FAIL/h", width=6, right=True),
+        Column(title="CPU used/alloc", width=14, drop=3, order="cpu used"),
+        Column(title="MEM", width=4, right=True, order="memory used"),
+        Column(title="RUN", width=4, right=True, order="running"),
+        Column(title="FAIL/h", width=6, right=True, order="failed in an hour"),
         Column(title="LEASE", width=7, right=True),
         Column(title="PARTITIONS", width=16, drop=1),
         Column(title="DISK FREE", width=9, right=True, drop=5),

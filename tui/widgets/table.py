@@ -28,6 +28,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     right: bool = False
     drop: int = 0
     """When there is no room, columns with the highest number go first; 0 = never."""
+    order: str = ""
+    """The order that a click on the title asks for; empty = none."""
 
 
 Cell = str | Pieces | Callable[[int], Pieces]
@@ -59,11 +61,11 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
         """Enter, or a second click on the cursor's row."""
 
     class Sorted(Moved):
-        """A click on the title of column `column`."""
+        """A click on the title of a column: the order that it asks for."""
 
-        def __init__(self, table: "Table", column: int) -> None:
+        def __init__(self, table: "Table", order: str) -> None:
             super().__init__(table)
-            self.column = column
+            self.order = order
 
     def __init__(self, columns: Sequence[Column], *, id: str | None = None, empty: str = "") -> None:  # noqa: A002
         super().__init__(id=id)
@@ -203,9 +205,10 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             return
         if offset.y == 0:
             left = 2
-            for at, width in enumerate(self._widths):
+            for column, width in zip(self.columns, self._widths, strict=False):
                 if width and left <= offset.x <= left + width:
-                    self.post_message(self.Sorted(self, at))
+                    if column.order:
+                        self.post_message(self.Sorted(self, column.order))
                     return
                 left += width + 1 if width else 0
             return

@@ -1,0 +1,82 @@
+"""Tables with the mouse and as files; jobs without a partition."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.helpers.server import Agent, Api
+from tests.helpers.terminal import app_for, screen, shows, wait_for
+from tests.pilot.test_tools import job_with_two_kinds_of_failure
+from tui.screens.job import JobPage
+
+
+async def click(pilot: Pilot[int], text: str) -> None:
+    """Click on a text of the screen."""
+    lines = screen(pilot.app).splitlines()  # type: ignore[arg-type]
+    y = next(y for y, line in enumerate(lines) if text in line)
+    assert await pilot.click(offset=(lines[y].index(text), y))
+
+
+async def test_a_click_on_a_title_sorts_and_one_on_the_footer_is_its_key(api: Api) -> None:
+    for name in ("beta", "alpha"):
+        await api.submit(name)
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await shows(pilot, "beta")
+        for title, word in (("JOB", "name"), ("AGE", "newest"), ("FAILED", "trouble"), ("STATE", "state")):
+            await click(pilot, title)
+            await shows(pilot, f"sort: {word}")
+        await pilot.press("g", "n")
+        await shows(pilot, "sort: node")
+        await click(pilot, "FAIL/h")
+        await shows(pilot, "sort: failed in an hour")
+        await pilot.press("escape")
+        await shows(pilot, "enter open")
+        await click(pilot, "enter open")
+        await wait_for(pilot, lambda: isinstance(app.screen, JobPage), "the key of the table itself, not of the page")
+        await shows(pilot, "lens state")
+
+
+async def test_tables_are_saved_as_csv_and_as_json(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    job_id = await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("ctrl+s")
+        await shows(pilot, "shoal-jobs.json")
+        await pilot.press("colon", *"export xml", "enter")
+        await shows(pilot, "export: found 'xml', allowed: csv, json")
+        await pilot.press("escape", "enter")
+        await shows(pilot, "6 partitions ")
+        await pilot.press("t")
+        await shows(pilot, "PARTITION ▾")
+        await click(pilot, "STATE")
+        await shows(pilot, "STATE ▾")
+        for kind in ("csv", "json"):
+            await pilot.press("colon", *f"export {kind}", "enter")
+            await shows(pilot, f"partitions.{kind}")
+        await pilot.press("slash", *"failed", "enter", "l")
+        await shows(pilot, "attempt 1 of 1")
+        await pilot.press("colon", *"export json", "enter")
+        await shows(pilot, "this is no table")
+    (job,) = json.loads((tmp_path / "shoal-jobs.json").read_text())
+    assert (job["id"], job["count"], job["failed"], job["state"]) == (job_id, 6, 3, "Failed")
+    assert job["created"].endswith("Z")
+    rows = json.loads((tmp_path / f"{job_id[:10]}-partitions.json").read_text())
+    assert [row["state"] for row in rows] == ["completed", "failed", "failed", "completed", "failed", "completed"]
+    with (tmp_path / f"{job_id[:10]}-partitions.csv").open() as sheet:
+        assert [{**row, "partition": int(row["partition"]), "attempts": 1} for row in csv.DictReader(sheet)] == rows
+
+
+async def test_a_job_without_partitions_has_none_to_go_to(api: Api) -> None:
+    job_id = await api.submit("none", count=0)
+    app = app_for(api.url, job=job_id)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shows(pilot, "0 partitions")
+        await pilot.press("enter", "l", "colon", "0", "enter")
+        await shows(pilot, "partition 0: the job has none")
+        assert isinstance(app.screen, JobPage)
