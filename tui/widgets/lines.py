@@ -30,7 +30,7 @@ def strip_of(pieces: Pieces, width: int, palette: Palette, over: Style | None = 
     for text, name in pieces:
         if room <= 0:
             break
-        shown = palette.text(clip(text, room))
+        shown = palette.text(clip(text, room), name)
         room -= cell_len(shown)
         style = base + palette.style(name) if name else base
         segments.append(Segment(shown, style + over if over else style))

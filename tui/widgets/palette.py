@@ -17,6 +17,7 @@ from tui.styles.themes import ATTEMPT_RAMP, DURATION_RAMP, LETTER_COLOURS, STATE
 
 FILLED = ("failed", "failed-most", "retrying")
 """Trouble is loud: these fill their cells."""
+DONE, DONE_MONO = "█", "-"
 RUN = re.compile(rb"(.)\1*", re.DOTALL)
 """Cells of one code beside each other."""
 MONO = {
@@ -66,10 +67,10 @@ class Palette(msgspec.Struct, frozen=True, kw_only=True):
         runs = (match.group() for match in RUN.finditer(codes))
         return [(self.cells[run[0]][0] * len(run), style_of(LOOKS[run[0]])) for run in runs]
 
-    def text(self, text: str) -> str:
-        """`text` as this terminal can show it."""
+    def text(self, text: str, style: str = "") -> str:
+        """`text` as this terminal can show it; without colour what is completed is no block, which would be loud."""
         if not self.is_ascii:
-            return text
+            return text.replace(DONE, DONE_MONO) if self.is_mono and style == "completed" else text
         return text.translate(ASCII).encode("ascii", "replace").decode()
 
 
@@ -113,8 +114,8 @@ def make(variables: Mapping[str, str], *, colours: str, is_ascii: bool, is_mono:
     for look in LOOKS:
         name = style_of(look)
         glyph = look.ascii if is_ascii else look.glyph
-        if is_mono and look.style == "completed" and glyph == "█":
-            glyph = "-"
+        if is_mono and look.style == "completed" and glyph == DONE:
+            glyph = DONE_MONO
         cells.append((glyph, background + styles.get(name, Style())))
     return Palette(
         styles={name: background + style for name, style in styles.items()},
