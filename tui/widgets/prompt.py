@@ -18,7 +18,7 @@ class Prompt(Horizontal):
     Prompt Label { width: auto; color: $accent; text-style: bold; padding: 0 0 0 1; }
     Prompt Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
     Prompt Input:focus { border: none; }
-    Prompt #problem { color: $error; padding: 0 1; max-width: 60%; }
+    Prompt #problem { color: $error; padding: 0 1; max-width: 60%; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     class Changed(Message):
