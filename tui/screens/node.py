@@ -41,7 +41,7 @@ class NodePage(ListPage[Placed], inherit_bindings=False):
     PERIOD = 3.0
     NOUN = "partition"
     EMPTY = "no partition of the newest jobs is or was here"
-    ORDERS = ("rank", "job", "partition", "started")
+    ORDERS = ("trouble", "job", "partition", "started")
     DEFAULT_CSS = """
     NodePage #facts { height: 4; }
     """
@@ -115,7 +115,7 @@ class NodePage(ListPage[Placed], inherit_bindings=False):
             "finished": one.finished,
             "cause": one.cause,
             "message": one.message,
-            "rank": -(RANKS.index(one.state) if one.state in RANKS else len(RANKS)),
+            "trouble": -(RANKS.index(one.state) if one.state in RANKS else len(RANKS)),
         }
 
     def cells(self, row: int) -> Sequence[Cell]:
