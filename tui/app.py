@@ -7,7 +7,9 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
+from signal import SIGHUP, SIGTERM
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -169,6 +171,9 @@ class ShoalApp(InTurn[int], inherit_bindings=False):
         for signal in (self.app_suspend_signal, self.app_resume_signal):
             signal.subscribe(self, lambda _: self.terminal.forget(self.monotonic()), immediate=True)
         self.set_keymap(self._read_keymap())
+        if not self.is_headless:  # told to end, it gives the terminal back as it was
+            for number in (SIGTERM, SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.reconnect()
         if self.options.job:
             self.open_job(Focus(job_id=self.options.job, job_name=self.options.job))
@@ -391,10 +396,3 @@ class ShoalApp(InTurn[int], inherit_bindings=False):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: what can be done here, the jobs, the themes."""
         return commands.palette(self, screen)
-
-
-def run(options: Options) -> int:
-    """Open the app and stay until it is left; returns the exit code."""
-    app = ShoalApp(options)
-    code = app.run(mouse=options.mouse)
-    return app.return_code or code or 0

@@ -20,10 +20,11 @@ T = TypeVar("T")
 
 def run(options: Options) -> int:
     """Open it and stay until it is left; returns the exit code. Raises CommandError for a recording that is none."""
-    if options.replay is None and options.record is None:
-        return app.run(options)
     try:
-        opened = open_recording(options) if options.replay is not None else RecordingApp(options)
+        if options.replay is not None:
+            opened: app.ShoalApp = open_recording(options)
+        else:
+            opened = app.ShoalApp(options) if options.record is None else RecordingApp(options)
     except RecordingError as error:
         raise CommandError(str(error), ExitCode.USAGE, code="BadRecording") from error
     code = opened.run(mouse=options.mouse)

@@ -1,10 +1,13 @@
 """The terminal UI on a real terminal, against a real cluster: compose, watch, read, retry, lose the server, find it again."""
 
 import re
+import shlex
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -157,3 +160,17 @@ def shown(terminal: Terminal, *texts: str, within: float = 60.0) -> str:
 
     wait_until(has_all, within, f"{texts} on the terminal")
     return found.decode(errors="replace")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_it_gives_the_terminal_back(number: signal.Signals, tmp_path: Path) -> None:
+    command = f"{shlex.quote(str(SHOAL))} tui --api-port 9; echo left $?; exec cat"
+    terminal = Tmux(["sh", "-c", command], {"HOME": str(tmp_path)}, tmp_path)
+    try:
+        terminal.shows("No orchestrator yet")
+        shell = psutil.Process(int(terminal._run("display-message", "-p", "#{pane_pid}")))
+        shell.children()[0].send_signal(number)
+        terminal.shows(f"left {128 + number}")
+        assert terminal._run("display-message", "-p", "#{alternate_on}#{mouse_any_flag}#{cursor_flag}").strip() == "001"
+    finally:
+        terminal.end()

@@ -47,7 +47,7 @@ async def test_tables_are_saved_as_csv_and_as_json(api: Api, tmp_path: Path, mon
     async with app.run_test(size=(120, 30), notifications=True) as pilot:
         await shows(pilot, "✗3")
         await pilot.press("ctrl+s")
-        await shows(pilot, "shoal-jobs.json")
+        await shows(pilot, "1 job written")
         await pilot.press("colon", *"export xml", "enter")
         await shows(pilot, "export: found 'xml', allowed: csv, json")
         await pilot.press("escape", "enter")
@@ -58,7 +58,7 @@ async def test_tables_are_saved_as_csv_and_as_json(api: Api, tmp_path: Path, mon
         await shows(pilot, "STATE ▾")
         for kind in ("csv", "json"):
             await pilot.press("colon", *f"export {kind}", "enter")
-            await shows(pilot, f"partitions.{kind}")
+            await wait_for(pilot, (tmp_path / f"{job_id[:10]}-partitions.{kind}").exists, f"the {kind}")
         await pilot.press("slash", *"failed", "enter", "l")
         await shows(pilot, "attempt 1 of 1")
         await pilot.press("colon", *"export json", "enter")
