@@ -21,9 +21,18 @@ def read(path: Path | None, home: Path) -> tuple[dict[str, str], list[str]]:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        return {}, [f"keymap: {found} is no YAML: {' '.join(str(error).split())}"]
+        mark = getattr(error, "problem_mark", None)
+        at = f", line {mark.line + 1}" if mark is not None else ""
+        return {}, [
+            f"keymap: {found}{at} is no YAML: {' '.join(str(getattr(error, 'problem', None) or error).split())}"
+        ]
     if content is None:
         return {}, []
     if not isinstance(content, dict):
         return {}, [f"keymap: {found}: allowed: lines like  job.log: l"]
-    return check_keymap({str(name): str(keys) for name, keys in content.items()})
+    odd = [name for name, keys in content.items() if not isinstance(keys, str | int)]
+    usable, problems = check_keymap({str(name): str(keys) for name, keys in content.items() if name not in odd})
+    return usable, [
+        *problems,
+        *(f"keymap: {name}: found {content[name]!r:.40}, allowed: keys, like  l  or  l,ctrl+l" for name in odd),
+    ]

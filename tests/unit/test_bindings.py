@@ -56,3 +56,17 @@ def test_a_keymap_file_that_is_missing_broken_or_strange_is_one_line(tmp_path: P
     usable, problems = keymap.read(None, tmp_path)
     assert usable == {"job.log": "f2"}
     assert len(problems) == 1
+
+
+def test_a_keymap_file_names_the_line_that_is_no_yaml_and_the_value_that_is_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "keymap.yaml"
+    path.write_text("job.log: L\njob.next: [a\n  : x\n")
+    (problem,) = keymap.read(None, tmp_path)[1]
+    assert problem == f"keymap: {path}, line 3 is no YAML: expected ',' or ']', but got ':'"
+    path.write_text("job.log:\njob.next: [a, b]\njob.lens-state: 7\n")
+    usable, problems = keymap.read(None, tmp_path)
+    assert usable == {"job.lens-state": "7"}
+    assert [problem.partition(", allowed")[0] for problem in problems] == [
+        "keymap: job.log: found None",
+        "keymap: job.next: found ['a', 'b']",
+    ]
