@@ -80,3 +80,19 @@ async def test_a_job_without_partitions_has_none_to_go_to(api: Api) -> None:
         await pilot.press("enter", "l", "colon", "0", "enter")
         await shows(pilot, "partition 0: the job has none")
         assert isinstance(app.screen, JobPage)
+
+
+async def test_a_dialog_on_a_terminal_that_is_too_small_for_it_scrolls_to_its_answers(api: Api) -> None:
+    await job_with_two_kinds_of_failure(api, Agent(api))
+    app = app_for(api.url)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shows(pilot, "✗3")
+        await pilot.press("r")
+        await shows(pilot, "Retry 3 partitions")
+        await pilot.resize_terminal(40, 10)
+        await pilot.press("right")
+        await shows(pilot, "▸ [ Retry 3 ]")
+        assert max(map(len, screen(app).splitlines())) <= 40
+        assert screen(app).count("│") > 10, "both sides of its frame are there"
+        await pilot.resize_terminal(80, 24)
+        await shows(pilot, "Retry 3 partitions of etl")

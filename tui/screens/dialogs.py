@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tui.app import ShoalApp
 
 BOX = """
-    height: auto; width: 80%; max-width: 96; min-width: 50; padding: 1 2; background: $background; border: round $primary;
+    height: auto; max-height: 100%; overflow-y: auto; scrollbar-size-vertical: 1;
+    width: 80%; max-width: 96; min-width: 38; padding: 1 2; background: $background; border: round $primary;
 """
 
 
