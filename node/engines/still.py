@@ -28,6 +28,8 @@ class Still:
         self._thread = ThreadPoolExecutor(1, "sandboxes")
         self._may = self._thread.submit(self._try).result()
         """An agent that is not root may not; its bubblewrap cannot reach containers' mounts, and passes over them."""
+        if not self._may:  # the thread goes, with a namespace that it could not leave
+            self._thread.shutdown()
 
     def start(self, start: Callable[[], int]) -> int:
         """What `start` returns, called there. Blocks. Raises OSError, and whatever `start` raises."""
