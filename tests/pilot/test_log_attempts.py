@@ -1,5 +1,6 @@
 """A log that is open goes on into an attempt that begins meanwhile, whoever asked for it, or says that there is one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,26 @@ async def test_a_log_asks_for_its_partition_only_when_its_job_changed(
         await retry(api, node, job_id, "second")
         await shows(pilot, "attempt 1 of 2")
         assert looks() > 2
+
+
+async def test_an_attempt_that_there_is_not_is_told_with_the_newest(api: Api) -> None:
+    node, job_id = await failed(api)
+    await retry(api, node, job_id, "second")
+    app = app_for(api.url, job=job_id)
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        await shows(pilot, "etl")
+        await pilot.press("colon", *"logs 0.9", "enter")
+        await shows(pilot, "attempt 2 of 2")
+        await shows(pilot, "there is no attempt 9, the newest is 2")
+        assert "second" in screen(app)
+
+
+async def test_an_error_does_not_touch_the_count_of_lines(api: Api) -> None:
+    _, job_id = await failed(api)
+    app = app_for(api.url, job=job_id)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shows(pilot, "etl")
+        await pilot.press("colon", *"logs 7.1", "enter")
+        await shows(pilot, "0 lines")
+        await wait_for(pilot, lambda: "reading" not in screen(app), "it is told")
+        assert re.search(r"\S  +0 lines", screen(app)), screen(app)

@@ -102,8 +102,10 @@ class LogSource:
         found = found or (detail.attempts[-1] if detail.attempts and not wanted else None)
         if found is None and detail.attempts and row.state not in UNSETTLED_WORDS:
             found = detail.attempts[-1]
+            page.shoal.tell(f"there is no attempt {wanted}, the newest is {found.attempt}", severity="warning")
         if found is None:
-            page.message = f"not started yet, {row.state}"
+            newest = f"there is no attempt {wanted} yet, the newest is {detail.attempts[-1].attempt}, "
+            page.message = f"{newest if detail.attempts else 'not started yet, '}{row.state}"
             with suppress(ClientError):
                 reasons = (await client.explain(page.at.job_id, str(page.at.partition))).items
                 page.message += f": {reasons[0].reason}" if reasons else ""

@@ -16,6 +16,8 @@ from tui.widgets.palette import Palette
 Piece = tuple[str, str]
 """Text, and the name of its style in the palette; empty = plain."""
 Pieces = Sequence[Piece]
+GAP = 2
+"""Blanks at least between what stands at both ends of a line."""
 
 
 def width_of(pieces: Pieces) -> int:
@@ -40,9 +42,14 @@ def strip_of(pieces: Pieces, width: int, palette: Palette, over: Style | None = 
 
 
 def both_ends(left: Pieces, right: Pieces, width: int) -> list[Piece]:
-    """`left` and `right` with the blanks between them that push them apart."""
-    gap = width - width_of(left) - width_of(right)
-    return [*left, (" " * max(1, gap), ""), *right]
+    """`left` and `right` with the blanks between them that push them apart; `left` gives way, cut with an ellipsis."""
+    kept: list[Piece] = []
+    room = width - width_of(right) - GAP
+    for text, name in left:
+        if room > 0:
+            kept.append((clip(text, room), name))
+            room -= width_of(kept[-1:])
+    return [*kept, (" " * max(GAP, width - width_of(kept) - width_of(right)), ""), *right]
 
 
 class Lines(Widget):
