@@ -11,6 +11,7 @@ from tests.helpers.server import JOBS, Api
 from tests.helpers.terminal import app_for, screen, shows, wait_for
 from tui.app import ShoalApp
 from tui.screens.compose import ComposePage
+from tui.screens.drafts import Drafts
 
 UNCLOSED = 'environment: found "A=\'b" (a quote is not closed), allowed: NAME=value, with quotes as in a shell'
 SIZE = (120, 30)
@@ -145,3 +146,30 @@ async def test_leaving_before_the_plan_was_asked_for_leaves_nothing_unawaited(ap
         del app, pilot, page
         gc.collect()
     assert not [str(one.message) for one in caught if "never awaited" in str(one.message)]
+
+
+async def test_a_template_typed_into_is_a_draft_of_its_own_beside_the_earlier_one(api: Api, tmp_path: Path) -> None:
+    app = app_for(api.url, home=tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        page = await composing(app, pilot)
+        await type_into(page, pilot, "name", "mine")
+        await pilot.press("f3")
+        await shows(pilot, "Begin with")
+        assert "draft of" in screen(app), "what was typed just now is kept already"
+        await pilot.press("down", "enter")
+        await wait_for(pilot, lambda: app.screen is page, "chosen")
+        await type_into(page, pilot, "name", "other")
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.screen is not page, "left")
+        await pilot.press("c")
+        await shows(pilot, "other")
+        await pilot.press("f3")
+        await shows(pilot, "Begin with")
+        await pilot.press("down", "enter")
+        await shows(pilot, "mine")
+        await pilot.press("f3")
+        await shows(pilot, "new-2")
+    texts = {draft.name: draft.text for draft in Drafts(tmp_path, app.options.profile).all()}
+    assert sorted(texts) == ["new", "new-2"]
+    assert "Name: mine" in texts["new"]
+    assert "Name: other" in texts["new-2"]

@@ -54,6 +54,8 @@ class ComposePage(Page, inherit_bindings=False):
         super().__init__(focus)
         self.composed = model.Composition()
         self._kept = self.composed.text
+        self.draft_name = "new"
+        """Under which what is typed is kept: that of the draft it began as, else one that is free."""
         self.plan: Plan | None = None
         self.view = "form"
         self._said = ""
@@ -85,17 +87,14 @@ class ComposePage(Page, inherit_bindings=False):
         self.drafts = Drafts(self.shoal.options.settings.home, self.shoal.options.profile)
         self._show_view("form")
         if self.at.job_id:
+            self.draft_name = self.drafts.free(self.at.job_name)
             begin(self, "begin", self._begin_from)
             return
         draft = self.drafts.newest("new")
+        self.draft_name = draft.name if draft else "new"
         self.begin(draft.text if draft else model.PROCESS)
         if draft:
             self.shoal.tell(f"the draft of {draft.age} is taken up; F3 for templates")
-
-    @property
-    def draft_name(self) -> str:
-        """Under which its draft is kept."""
-        return self.at.job_name if self.at.job_id else "new"
 
     async def _begin_from(self) -> None:
         try:
@@ -276,7 +275,9 @@ class ComposePage(Page, inherit_bindings=False):
         self._show_view("plan")
 
     def action_templates(self) -> None:
-        """Begin with something else."""
+        """Begin with something else; what was typed stays as a draft."""
+        with contextlib.suppress(OSError):
+            self._keep()
         home = self.shoal.options.settings.home
         samples = Path(__file__).resolve().parents[2] / "samples"
         drafts = self.drafts.all()
@@ -287,6 +288,7 @@ class ComposePage(Page, inherit_bindings=False):
         def chosen(at: int | None) -> None:
             if at is not None and at >= 0:
                 self.view = "form"
+                self.draft_name = drafts[at].name if at < len(drafts) else self.drafts.free("new")
                 self.begin(texts[at])
 
         self.shoal.cover(Chooser("Begin with", entries), chosen)

@@ -1,5 +1,6 @@
 """Drafts of jobs, kept per profile below the home directory, so that leaving never loses one."""
 
+import re
 import time
 from pathlib import Path
 
@@ -40,9 +41,19 @@ class Drafts:
         """It was submitted."""
         (self.directory / f"{_safe(name)}.yaml").unlink(missing_ok=True)
 
+    def free(self, name: str) -> str:
+        """A name that no draft has: this one, or with `-2`, `-3`, ... behind it."""
+        plain, number = _safe(name)[:60], 1
+        found = plain
+        while (self.directory / f"{found}.yaml").exists():
+            number += 1
+            found = f"{plain}-{number}"
+        return found
+
     def newest(self, name: str) -> Draft | None:
-        """The draft of that name."""
-        return _read(self.directory / f"{_safe(name)}.yaml")
+        """The newest draft of that name, numbered or not."""
+        ours = re.compile(rf"{re.escape(_safe(name))}(-\d+)?")
+        return next((draft for draft in self.all() if ours.fullmatch(draft.name)), None)
 
     def all(self) -> list[Draft]:
         """All drafts, the newest first."""
