@@ -29,6 +29,12 @@ PIECE = 256 << 10
 """Bytes of a download at a time."""
 UNPACKED_FACTOR = 20
 """An archive may unpack to so many times the size that an archive may have."""
+HEADERS = 1 << 20
+"""Bytes between two members of an archive: tarfile takes long names and other headers into memory, whatever size they say."""
+NAMES = 256 << 20
+"""Bytes of memory for the names in one archive, while it is looked through."""
+A_NAME = 100
+"""Bytes that a name takes besides its letters."""
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,15 +183,18 @@ def _inspect(archive: Path, root: str, max_unpacked: int) -> None:
     unpacked = 0
     inspector = _Inspector(root)
     try:
-        with gzip.open(archive) as content, tarfile.open(fileobj=content, mode="r|") as tar:
-            for member in tar:
+        with _Content(archive) as content, tarfile.open(fileobj=content, mode="r|") as tar:
+            while (member := tar.next()) is not None:
+                vars(tar)["members"] = []  # else it keeps them all
                 unpacked += member.size
                 if unpacked > max_unpacked:
                     message = f"results: unpack to more than {max_unpacked} bytes, allowed: {max_unpacked}"
                     raise ResultRefusedError(message)
                 if problem := inspector.problem(member):
-                    message = f"results: member {member.name!r} {problem}"
+                    message = f"results: member {member.name[:200]!r} {problem}"
                     raise ResultRefusedError(message)
+                content.left = member.size + HEADERS
+            content.left = max_unpacked
             while rest := content.read(PIECE):
                 unpacked += len(rest)
                 if unpacked > max_unpacked or rest.strip(b"\0"):
@@ -196,6 +205,21 @@ def _inspect(archive: Path, root: str, max_unpacked: int) -> None:
         raise ResultRefusedError(message) from error
 
 
+class _Content(gzip.GzipFile):
+    """What is packed, of which no more can be read than is granted. Raises ReadError."""
+
+    left = HEADERS
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes."""
+        found = super().read(size)
+        self.left -= len(found)
+        if self.left < 0:
+            message = f"more than {HEADERS} bytes of headers at one member"
+            raise tarfile.ReadError(message)
+        return found
+
+
 class _Inspector:
     """What was seen of an archive, member by member."""
 
@@ -204,6 +228,7 @@ class _Inspector:
         self._files: set[str] = set()
         self._links: set[str] = set()
         self._directories: set[str] = set()
+        self._room = NAMES
 
     def problem(self, member: tarfile.TarInfo) -> str:
         """Why a member must not be unpacked after those before it; empty = it may.
@@ -219,6 +244,9 @@ class _Inspector:
             return "is there twice"
         if through := next((parent for parent in above if parent in self._links or parent in self._files), ""):
             return f"lies below {through!r}, which is no directory"
+        self._room -= sum(len(one) + A_NAME for one in (name, *above) if one not in self._directories)
+        if self._room < 0:
+            return f"is one too many: the names before it take {NAMES >> 20} MiB"
         self._directories.update(above)
         if member.issym():
             self._links.add(name)

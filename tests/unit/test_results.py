@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -203,6 +204,27 @@ async def test_archive_that_unpacks_to_far_too_much_is_refused(results: Results)
     assert len(bomb) < 100_000
     with pytest.raises(ResultRefusedError, match="unpack to more than 2000000 bytes"):
         await results.keep(E1, 3, pieces(bomb))
+
+
+@pytest.mark.parametrize("format_", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+async def test_name_that_would_fill_the_memory_is_refused_before_it_is_there(results: Results, format_: int) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", format=format_) as tar:
+        tar.addfile(tarfile.TarInfo("partition-3/" + "long" * 5_000_000))
+    tracemalloc.start()
+    with pytest.raises(ResultRefusedError, match="more than 1048576 bytes of headers"):
+        await results.keep(E1, 3, pieces(packed.getvalue(), 100_000))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 << 20
+
+
+async def test_more_names_than_memory_is_for_are_refused(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.results.NAMES", 1 << 20)
+    names = (f"partition-3/{n}/" + "/".join("d" * 40) for n in range(1000))
+    many = archive(*(entry(name, tarfile.DIRTYPE) for name in names))
+    with pytest.raises(ResultRefusedError, match=r"partition-3/\d+/.* is one too many: the names before it take 1 MiB"):
+        await results.keep(E1, 3, pieces(many))
 
 
 @pytest.mark.parametrize("name", ["", "e-1", "../../etc/passwd", "e-../../../../etc/passwd", E1 + "/x", E1 + "\n"])
