@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from orchestrator.contract.partitions import Row
 from tests.helpers.server import Agent, Api
 from tests.helpers.terminal import app_for, screen, shows, wait_for
 from tests.pilot.test_tools import job_with_two_kinds_of_failure
+from tui.places import Focus
 from tui.screens.job import JobPage
+from tui.screens.node import NodePage, Placed
 
 
 async def click(pilot: Pilot[int], text: str) -> None:
@@ -38,6 +41,18 @@ async def test_a_click_on_a_title_sorts_and_one_on_the_footer_is_its_key(api: Ap
         await click(pilot, "enter open")
         await wait_for(pilot, lambda: isinstance(app.screen, JobPage), "the key of the table itself, not of the page")
         await shows(pilot, "lens state")
+
+
+def test_partitions_of_a_node_are_saved_as_they_are_and_sorted_trouble_first() -> None:
+    page = NodePage(Focus(node_id="n1"))
+    rows = [
+        Placed(job_id="j-1", job_name="etl", row=Row(index=index, state=state, attempts=1))
+        for index, state in ((12, "completed"), (7, "running"), (2, "completed"), (9, "failed"))
+    ]
+    assert [page.plain(row)["partition"] for row in rows] == [12, 7, 2, 9]
+    assert [row.row.index for row in page.sorted(rows)] == [9, 7, 12, 2]
+    page.order = "partition"
+    assert [row.row.index for row in page.sorted(rows)] == [2, 7, 9, 12]
 
 
 async def test_tables_are_saved_as_csv_and_as_json(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

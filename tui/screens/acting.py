@@ -245,6 +245,8 @@ class ActDialog(Dialog):
 
     def action_toggle_completed(self) -> None:
         """Also what is completed already: count again."""
+        if self._is_busy:
+            return
         self.includes_completed = not self.includes_completed
         begin(self, "acting", self._count)
 

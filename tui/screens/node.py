@@ -46,11 +46,11 @@ class NodePage(ListPage[Placed], inherit_bindings=False):
     NodePage #facts { height: 4; }
     """
     COLUMNS = (
-        Column(title="JOB", width=14, flexible=True),
-        Column(title="PARTITION", width=9, right=True),
-        Column(title="STATE", width=12),
+        Column(title="JOB", width=14, flexible=True, order="job"),
+        Column(title="PARTITION", width=9, right=True, order="partition"),
+        Column(title="STATE", width=12, order="trouble"),
         Column(title="ATTEMPT", width=7, right=True, drop=2),
-        Column(title="STARTED", width=9, drop=3),
+        Column(title="STARTED", width=9, drop=3, order="started"),
         Column(title="TOOK", width=7, right=True, drop=1),
         Column(title="MESSAGE", width=14, flexible=True),
     )
@@ -108,15 +108,26 @@ class NodePage(ListPage[Placed], inherit_bindings=False):
         return {
             "job": row.job_name,
             "job id": row.job_id,
-            "partition": -one.index,
+            "partition": one.index,
             "state": one.state,
             "attempts": one.attempts,
             "started": one.started,
             "finished": one.finished,
             "cause": one.cause,
             "message": one.message,
-            "trouble": -(RANKS.index(one.state) if one.state in RANKS else len(RANKS)),
         }
+
+    def sorted(self, rows: list[Placed]) -> list[Placed]:
+        """Partitions from the first, trouble first."""
+        match self.order:
+            case "partition":
+                return sorted(rows, key=lambda one: (one.row.index, one.job_name))
+            case "trouble":
+                return sorted(
+                    rows, key=lambda one: RANKS.index(one.row.state) if one.row.state in RANKS else len(RANKS)
+                )
+            case _:
+                return super().sorted(rows)
 
     def cells(self, row: int) -> Sequence[Cell]:
         """A partition."""
