@@ -10,13 +10,34 @@ from pathlib import Path
 
 import pytest
 
+from node.engines.still import CONTAINERS
+
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
+    """A mount somewhere on the machine."""
+    with _shared(Path("/var/tmp")) as place:  # not /tmp, which a sandbox hides
+        yield place
+
+
+@pytest.fixture
+def containers() -> Iterator[Path]:
+    """A mount where an engine keeps containers."""
+    home = Path(os.fsdecode(CONTAINERS[-1]))
+    is_ours = not home.exists()
+    home.mkdir(exist_ok=True)
+    with _shared(home) as place:
+        yield place
+    if is_ours:
+        home.rmdir()
+
+
+@contextlib.contextmanager
+def _shared(above: Path) -> Iterator[Path]:
     """A mount whose changes are told to every namespace, as systemd has all of a machine. Needs root."""
     if os.geteuid() != 0:
         pytest.skip("only root mounts")
-    place = Path(tempfile.mkdtemp(prefix="shoal-mounts-", dir="/var/tmp"))  # not /tmp, which a sandbox hides
+    place = Path(tempfile.mkdtemp(prefix="shoal-mounts-", dir=above))
     with mounted(place):
         _call("mount", "--make-shared", str(place))
         yield place

@@ -16,11 +16,11 @@ from node.engines.process import ProcessEngine
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.job import NetworkConfig, Port
 from tests.helpers.engines import Bench, processes, until
-from tests.helpers.mounts import changing, mounted, shared
+from tests.helpers.mounts import changing, containers, mounted, shared
 from tests.helpers.processes import free_port
 
 pytestmark = pytest.mark.xdist_group("engines")
-__all__ = ["shared"]
+__all__ = ["containers", "shared"]
 
 TRIES = 150
 """Sandboxes made while mounts change; without precaution one in ten fails."""
@@ -89,10 +89,9 @@ async def test_sandboxes_are_made_while_mounts_come_and_go(bench: Bench, shared:
 
 
 async def test_sandboxes_are_made_while_containers_mounts_go_with_their_directories(
-    bench: Bench, shared: Path, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, containers: Path
 ) -> None:
-    monkeypatch.setattr(still, "CONTAINERS", (bytes(shared),))
-    with changing(shared, is_removed=True):
+    with changing(containers, is_removed=True):
         for _ in range(TRIES):
             outcome = await bench.run(bench.launch())
             assert outcome.cause is None, outcome.message
