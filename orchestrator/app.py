@@ -225,8 +225,9 @@ def refuse_request(request: HttpRequest, error: Exception) -> Response[bytes]:
         )
     )
     if status == 405:
-        known = (error.headers or {}).get("allow") or ALLOWED[request.scope["path_template"]]
-        answer.set_header("Allow", allowed(request.scope["path"], known.split(", ")))
+        known = (error.headers or {}).get("allow", "")
+        methods = known.split(", ") if known else ALLOWED[request.scope["path_template"]]
+        answer.set_header("Allow", allowed(request.scope["path"], methods))
     return answer
 
 
@@ -280,14 +281,14 @@ def check_client(request: HttpRequest) -> Response[dict[str, str]] | None:
     return Response(content, status_code=403, media_type=MediaType.JSON)
 
 
-def methods_by_path() -> dict[str, str]:
+def methods_by_path() -> dict[str, set[str]]:
     """The methods of every path, as the router writes it: of a path with several handlers Litestar's OPTIONS names only some."""
     found: dict[str, set[str]] = {}
     for handler in HANDLERS:
         if isinstance(handler, HTTPRouteHandler):
             for path in handler.paths:
                 found.setdefault(re.sub(r":\w+}", "}", path), {"OPTIONS"}).update(handler.http_methods)
-    return {path: ", ".join(sorted(methods)) for path, methods in found.items()}
+    return found
 
 
 ALLOWED = methods_by_path()
@@ -301,17 +302,21 @@ def allowed(path: str, known: Iterable[str]) -> str:
     return ", ".join(sorted(methods))
 
 
+def request_id(sent: bytes) -> bytes:
+    """What a request is called in its answer: as it called itself, else anew."""
+    return sent or "".join(secrets.choice(string.ascii_letters) for _ in range(32)).encode()
+
+
 async def add_headers(message: Message, scope: Scope) -> None:
     """Give every answer the headers of the server, and the request its id back."""
     if message["type"] != "http.response.start":
         return
     start: HTTPResponseStartEvent = message
     sent = next((value for key, value in scope["headers"] if key == b"x-request-id"), b"")
-    identity = sent or "".join(secrets.choice(string.ascii_letters) for _ in range(32)).encode()
-    start["headers"] = [*start["headers"], *HEADERS, (b"x-request-id", identity)]
+    start["headers"] = [*start["headers"], *HEADERS, (b"x-request-id", request_id(sent))]
     if scope.get("method") == "OPTIONS" and start["status"] == 204:
         others = (one for one in start["headers"] if one[0] != b"allow")
         start["headers"] = [
             *others,
-            (b"allow", allowed(scope["path"], ALLOWED[scope["path_template"]].split(", ")).encode()),
+            (b"allow", allowed(scope["path"], ALLOWED[scope["path_template"]]).encode()),
         ]

@@ -1,7 +1,5 @@
 """How much one address may ask: a bucket of requests for each, before anything else looks at them."""
 
-import secrets
-import string
 from collections.abc import Iterable
 from time import monotonic
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from orchestrator.app import request_id
 from orchestrator.contract.api import ErrorEnvelope
 
 RATE = 1000
@@ -73,9 +72,8 @@ async def refuse(kind: str, headers: Iterable[tuple[bytes, bytes]], send: Send) 
         code="InternalError",
         component="APIServer",
     )
-    identity = given or "".join(secrets.choice(string.ascii_letters) for _ in range(32)).encode()
     content = msgspec.json.encode(envelope) + b"\n"
-    own = [(b"content-type", b"application/json"), (b"vary", b"Origin"), (b"x-request-id", identity)]
+    own = [(b"content-type", b"application/json"), (b"vary", b"Origin"), (b"x-request-id", request_id(given))]
     if kind == "http":
         own.append((b"content-length", str(len(content)).encode()))
     answer = "http.response" if kind == "http" else "websocket.http.response"
