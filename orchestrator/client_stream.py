@@ -17,7 +17,7 @@ from orchestrator.client_http import Query, not_offered, refusal, unreachable
 from orchestrator.contract.api import STREAM_NUMBERS, LogFrame, LogFrameValue
 from orchestrator.contract.job import Job
 from orchestrator.contract.overview import ClusterFrame
-from orchestrator.contract.partitions import UNSETTLED_WORDS, Attempt, Frame, Grid
+from orchestrator.contract.partitions import LIVE_WORDS, UNSETTLED_WORDS, Attempt, Frame, Grid
 
 PERIOD = 1.0
 """Seconds between two looks at a job of a server that does not tell by itself."""
@@ -231,7 +231,7 @@ async def _lines_of_attempt(
     """
     skip = 0
     if wanted.tail:
-        is_followed = wanted.follow and attempt.state in ("assigned", "running", "publishing")
+        is_followed = wanted.follow and attempt.state in LIVE_WORDS
         last: deque[LogFrameValue] = deque(maxlen=wanted.tail)
         whole = msgspec.structs.replace(wanted, follow=False, tail=None)
         async with aclosing(_log_of_execution(client, job, attempt.execution_id, whole)) as lines:

@@ -44,6 +44,8 @@ SETTLED = frozenset(
 )
 UNSETTLED_WORDS = frozenset(state.word for state in PartitionState if not state.is_settled) | {"stopping"}
 """What partitions that may change by themselves are called."""
+LIVE_WORDS = frozenset({"assigned", "running", "publishing"})
+"""States of an attempt that has not ended."""
 NO_NODE = 65535
 """In the packed nodes of a grid: the partition has no node."""
 

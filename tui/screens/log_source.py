@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.client import ClientError
 from orchestrator.contract.ids import ExecutionId, NodeId
-from orchestrator.contract.partitions import UNSETTLED_WORDS, Attempt, PartitionDetail
+from orchestrator.contract.partitions import LIVE_WORDS, UNSETTLED_WORDS, Attempt, PartitionDetail
 from tui import logfeed
 from tui.model.jobs import JobLine
 from tui.model.logtext import LogText
@@ -18,8 +18,6 @@ from tui.model.logtext import LogText
 if TYPE_CHECKING:
     from tui.screens.log import LogPage
 
-LIVE = ("assigned", "running", "publishing")
-"""States of an attempt that has not ended."""
 SOONEST = 1.0
 """Seconds between two looks at the partition, however much its job changes."""
 LATEST = 10.0
@@ -70,7 +68,7 @@ class LogSource:
                             page.fresh += lines
                         case logfeed.CaughtUp() if not is_open:
                             is_open = True
-                            page.opened(is_over=attempt.state not in LIVE)
+                            page.opened(is_over=attempt.state not in LIVE_WORDS)
                         case logfeed.CaughtUp():
                             page.message = ""
                         case logfeed.Before(left, lines):
