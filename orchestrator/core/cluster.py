@@ -119,11 +119,11 @@ class JobEntry:
         if record.overrides != known.overrides:
             self.overrides = overrides_of(record)
 
-    @property
-    def retries(self) -> int:
-        """Executions beyond the first that began, of all partitions; a partition's last one counts when it is placed."""
-        beyond = sum(self.attempts) - (len(self.attempts) - self.attempts.count(0))
-        return beyond - sum(min(number, self.attempts[index] - 1) for index, number in self.unbegun.items())
+    def attempts_and_retries(self) -> tuple[int, int]:
+        """Executions, and those beyond the first of each partition that began; its last one counts when it is placed."""
+        attempts = sum(self.attempts)
+        beyond = attempts - (len(self.attempts) - self.attempts.count(0))
+        return attempts, beyond - sum(min(number, self.attempts[index] - 1) for index, number in self.unbegun.items())
 
     @property
     def untouched_count(self) -> int:

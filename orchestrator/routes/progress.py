@@ -59,7 +59,7 @@ class Summaries:
         changed = self._reactor.changes(entry.id).last
         known = self._known.get(entry.id)
         if known is None or known[0] != changed:
-            known = self._known[entry.id] = (changed, sum(entry.attempts), entry.retries)
+            known = self._known[entry.id] = (changed, *entry.attempts_and_retries())
         _, attempts, retries = known
         return Progress(
             attempts=attempts,

@@ -182,14 +182,14 @@ def test_a_backlog_that_is_stuck_moves_to_a_node_with_room() -> None:
     assert places(world, job_id) == ["n1", "n2"]
     row = world.cluster.jobs[job_id].row(2)
     assert (row.billed, row.lost, row.attempts) == (0, 0, 2)
-    assert (row.unbegun, world.cluster.jobs[job_id].retries) == (1, 0), (
+    assert (row.unbegun, world.cluster.jobs[job_id].attempts_and_retries()[1]) == (1, 0), (
         "what was taken back before it began is no retry"
     )
     second.fail(second.running()[0])
     second.sync()
     world.pass_time(3)
     assert world.cluster.jobs[job_id].row(2).attempts == 3
-    assert world.cluster.jobs[job_id].retries == 1
+    assert world.cluster.jobs[job_id].attempts_and_retries()[1] == 1
 
 
 @pytest.mark.parametrize("other", [a_node_info("n2", engines=("wasm",)), a_node_info("n2", cpu=0.5)])
