@@ -88,7 +88,6 @@ class ErrorsPage(ListPage[FailureGroup], inherit_bindings=False):
         line = self.shoal.overview.lines.get(self.at.job_id)
         if self.is_known and not self.rows and self.is_attached:
             self.table.empty = "what failed is not known yet" if line is not None and line.failed else self.EMPTY
-            self.table.refresh()
 
     def headline(self) -> list[Piece]:
         """How bad it is."""

@@ -155,7 +155,6 @@ class ListPage(Page, Generic[R], inherit_bindings=False):
     def _say_why_empty(self) -> None:
         """In the place of rows: that there are none, or as long as nothing is known, why."""
         self.table.empty = self.EMPTY if self.is_known else self.problem or "loading …"
-        self.table.refresh()
 
     def sorted(self, rows: list[R]) -> list[R]:
         """Rows in the order that was chosen: numbers from the largest, text from A."""

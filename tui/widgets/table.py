@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -67,13 +68,15 @@ class Table(ScrollView, can_focus=True, inherit_bindings=False):
             super().__init__(table)
             self.order = order
 
+    empty = reactive("")
+    """What is said when there are no rows."""
+
     def __init__(self, columns: Sequence[Column], *, id: str | None = None, empty: str = "") -> None:  # noqa: A002
         super().__init__(id=id)
         self.columns = tuple(columns)
         self.cursor = 0
         self.count = 0
-        self.empty = empty
-        """What is said when there are no rows."""
+        self.set_reactive(Table.empty, empty)
         self.sorted_by = -1
         """The column whose title has the mark of the order."""
         self._row: Callable[[int], Sequence[Cell]] = lambda _: ()
