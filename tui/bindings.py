@@ -215,7 +215,8 @@ KEYS = (
     Key("text.end", "end,G", "end", "end", "To the end, and follow"),
     Key("text.left", "left,h", "shift(-8)", "left", "Left"),
     Key("text.right", "right", "shift(8)", "right", "Right"),
-    Key("text.open", "enter", "open", "whole line", "The whole line, JSON laid out", 2),
+    Key("text.open", "enter", "open('line')", "whole line", "The whole line, JSON laid out", 2),
+    Key("text.open-log", "enter", "open('log')", "its log", "The log that the line is from, at that line", 2),
     # dialogs
     Key("dialog.accept", "y", "accept", "yes", "Do it", 1),
     Key("dialog.cancel", "escape,n,q", "cancel", "cancel", "Leave everything as it is", 2),
@@ -251,6 +252,7 @@ SHADOWS = frozenset(
         ("move.open", "partition.log"),
         ("jobs.suspend", "jobs.resume"),  # only the one that applies is active
         ("job.suspend", "job.resume"),
+        ("text.open", "text.open-log"),
         *TOOL_SHADOWS,
     }
 )

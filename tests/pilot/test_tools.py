@@ -113,6 +113,7 @@ async def test_all_logs_say_where_each_line_is_from_and_lead_there(api: Api) -> 
         await shows(pilot, "every log has ended")
         await pilot.press("slash", *"bad", "enter")
         await shows(pilot, "1/1 matches")
+        assert "enter its log" in screen(app).splitlines()[-1]
         await pilot.press("enter")
         await wait_for(pilot, lambda: app.screen.focused is not None and "log" in screen(app).splitlines()[0], "a log")
         await wait_for(

@@ -35,6 +35,8 @@ class LogPage(Page, inherit_bindings=False):
 
     BINDINGS = bindings("page", "log")
     AUTO_FOCUS = "#log"
+    OPENS = "line"
+    """What enter opens."""
     DEFAULT_CSS = """
     LogPage #log { height: 1fr; }
     """
@@ -59,7 +61,7 @@ class LogPage(Page, inherit_bindings=False):
         """What log it is, and the log."""
         with Vertical(id="body"):
             yield Lines(id="status")
-            yield LogView(self.text)
+            yield LogView(self.text, opens=self.OPENS)
 
     def crumbs(self) -> Sequence[str]:
         """Job, partition, log."""

@@ -30,6 +30,7 @@ class LogsPage(LogPage, inherit_bindings=False):
     """A log of many: searching, filtering, times and following are those of one."""
 
     BINDINGS = bindings("page", "logs")
+    OPENS = "log"
 
     def __init__(self, focus: Focus) -> None:
         super().__init__(focus)

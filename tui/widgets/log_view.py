@@ -31,7 +31,10 @@ WIDEST = 4_200
 
 
 class LogView(ScrollView, can_focus=True, inherit_bindings=False):
-    """`grew` after the text grew; `choose` to show only some lines; `mark_matches` after a search."""
+    """`grew` after the text grew; `choose` to show only some lines; `mark_matches` after a search.
+
+    `opens` = what enter opens: the `line` under the cursor, or the `log` it is from.
+    """
 
     ALLOW_SELECT = False
     BINDINGS = bindings("text")
@@ -49,9 +52,10 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     class Opened(Message):
         """Enter on a line."""
 
-    def __init__(self, text: LogText) -> None:
+    def __init__(self, text: LogText, *, opens: str) -> None:
         super().__init__(id="log")
         self.text = text
+        self.opens = opens
         self.lines: array[int] | None = None
         """The lines that are shown; None = all."""
         self.is_following = False
@@ -322,9 +326,13 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self._left = max(0, min(WIDEST, self._left + cells))
             self.refresh()
 
-    def action_open(self) -> None:
-        """The whole line."""
+    def action_open(self, _: str) -> None:
+        """The whole line, or its log: the page knows."""
         self.post_message(self.Opened())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter is told by what it opens here."""
+        return action != "open" or parameters == (self.opens,)
 
     def on_mouse_scroll_up(self, _: MouseScrollUp) -> None:
         """The wheel ends following."""
