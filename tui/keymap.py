@@ -1,5 +1,6 @@
 """The keymap file: YAML, binding ids and keys. What cannot be used is named, line by line; the rest holds."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -20,6 +21,7 @@ def read(path: Path | None, home: Path) -> tuple[dict[str, str], list[str]]:
         return {}, [f"keymap: {found} cannot be read: {error}"]
     try:
         content = yaml.safe_load(text)
+        twice = list(_twice(yaml.compose(text, Loader=yaml.SafeLoader)))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f", line {mark.line + 1}" if mark is not None else ""
@@ -30,9 +32,21 @@ def read(path: Path | None, home: Path) -> tuple[dict[str, str], list[str]]:
         return {}, []
     if not isinstance(content, dict):
         return {}, [f"keymap: {found}: allowed: lines like  job.log: l"]
+    for name, _ in twice:
+        content.pop(name, None)
     odd = [name for name, keys in content.items() if not isinstance(keys, str | int)]
     usable, problems = check_keymap({str(name): str(keys) for name, keys in content.items() if name not in odd})
     return usable, [
+        *(f"keymap: {name}: found {found}, allowed: one line for each id" for name, found in twice),
         *problems,
         *(f"keymap: {name}: found {content[name]!r:.40}, allowed: keys, like  l  or  l,ctrl+l" for name in odd),
     ]
+
+
+def _twice(node: yaml.Node | None) -> Iterator[tuple[str, str]]:
+    """Ids that stand there more than once, with all that is said of them: YAML itself would take the last."""
+    said: dict[str, list[str]] = {}
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        text = repr(value.value) if isinstance(value, yaml.ScalarNode) else f"a {value.id}"
+        said.setdefault(str(key.value), []).append(f"{text} (line {key.start_mark.line + 1})")
+    return ((name, " and ".join(texts)) for name, texts in said.items() if len(texts) > 1)

@@ -70,3 +70,19 @@ def test_a_keymap_file_names_the_line_that_is_no_yaml_and_the_value_that_is_no_k
         "keymap: job.log: found None",
         "keymap: job.next: found ['a', 'b']",
     ]
+
+
+def test_an_id_that_stands_twice_in_a_keymap_file_is_named_with_both_and_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "keymap.yaml"
+    path.write_text("job.log: f2\njob.why: f3\njob.log: [a]\njob.nxt: a\n")
+    usable, problems = keymap.read(None, tmp_path)
+    assert usable == {"job.why": "f3"}
+    assert problems == [
+        "keymap: job.log: found 'f2' (line 1) and a sequence (line 3), allowed: one line for each id",
+        "keymap: job.nxt: no such binding; did you mean job.next?",
+    ]
+    path.write_text("job.log: f2\njob.log: f3\njob.log: f2\n")
+    assert keymap.read(None, tmp_path) == (
+        {},
+        ["keymap: job.log: found 'f2' (line 1) and 'f3' (line 2) and 'f2' (line 3), allowed: one line for each id"],
+    )
