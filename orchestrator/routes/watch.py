@@ -2,7 +2,7 @@
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 from litestar import get
@@ -63,7 +63,7 @@ def commit_of(backend: Backend, cursor: str) -> int:
 
 
 async def frames(backend: Backend, entry: JobEntry, commit: int, fields: Fields | None) -> AsyncIterator[bytes]:
-    """Lines of JSON after `commit`; ends when the job was replaced by another version, or the server ends."""
+    """Lines of JSON after `commit`; ends when the server ends, and with a line that says so when the job has another version."""
     reactor = backend.reactor
     known_nodes = 0
     yield line_of(Frame(cursor=f"{reactor.start_id}.{commit}"))
@@ -71,10 +71,12 @@ async def frames(backend: Backend, entry: JobEntry, commit: int, fields: Fields 
         while not backend.is_closing:
             rung.clear()
             try:
-                is_same = await reactor.entry(entry.id) is entry
+                newest = await reactor.entry(entry.id)
             except JobNotFoundError:
                 return
-            if not is_same:
+            if newest is not entry and newest.record.job.version != entry.record.job.version:
+                yield line_of(frame_of(backend, newest, (), 0))
+            if newest is not entry:
                 return
             log = reactor.changes(entry.id)
             at = reactor.commit
@@ -99,7 +101,7 @@ async def frames(backend: Backend, entry: JobEntry, commit: int, fields: Fields 
                 yield line_of(Frame(cursor=backend.cursor()))
 
 
-def frame_of(backend: Backend, entry: JobEntry, indices: list[int], known_nodes: int) -> Frame:
+def frame_of(backend: Backend, entry: JobEntry, indices: Sequence[int], known_nodes: int) -> Frame:
     """Where these partitions stand now, and the job."""
     stopping = backend.stopping(entry)
     halted = frozenset(stopping)

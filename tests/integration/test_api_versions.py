@@ -1,10 +1,14 @@
 """Versions of a job over HTTP: run again, and compared; and what operators do to nodes."""
 
+import asyncio
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
+from orchestrator.client import OrchestratorClient
 from tests.helpers.server import JOBS, Agent, Api, orchestrator, plain_job
+from tui.feed import Delta, Event, JobView, Offline, Online, Snapshot, follow
 
 NODES = "/api/v1/orchestrator/nodes"
 
@@ -32,6 +36,31 @@ async def test_a_rerun_of_an_older_version_has_its_spec_and_a_new_number(api: Ap
     assert history["Items"][0]["Event"]["Message"] == "Job rerun requested"
     assert history["Items"][0]["Event"]["Details"]["Reason"] == "once more"
     await completed(api, agent, job_id)
+
+
+async def test_who_follows_a_job_into_another_version_hears_of_no_trouble(api: Api) -> None:
+    agent, view = Agent(api), JobView()
+    await api.submit("again", count=2)
+    await agent.sync()
+    events: list[Event] = []
+    async with (
+        asyncio.timeout(20),
+        OrchestratorClient(api.url) as client,
+        aclosing(follow(client, "again", view)) as stream,
+    ):
+        async for event in stream:
+            events.append(event)
+            if view.version == 2:
+                break
+            if isinstance(event, Delta):
+                await api.submit("again", count=3)
+            else:
+                agent.run(0)
+                await agent.sync()
+    assert events[-1] == Snapshot()
+    assert len(events) > 2
+    assert not [event for event in events if isinstance(event, Offline | Online)]
+    assert view.count == 3
 
 
 async def test_a_repeated_rerun_with_one_token_is_one_rerun(api: Api) -> None:

@@ -45,6 +45,8 @@ class Wait:
         self.view = JobView()
         self.told = bytearray(told)
         """Ordinal of the last attempt of each partition whose failure was told, or is an old story."""
+        self.version = 0
+        """Of the job, as told; another one counts its attempts anew."""
         self.is_offline = False
         self.next_question = 0.0
 
@@ -71,6 +73,10 @@ class Wait:
     async def _take(self, event: Snapshot | Delta | Offline | Online) -> None:
         match event:
             case Snapshot():
+                if self.version and self.version != self.view.version:
+                    self.told.clear()
+                    self.display.reason(f"The job has version {self.view.version} now")
+                self.version = self.view.version
                 self.told = self.told.ljust(self.view.count, b"\0")
                 await self._tell(range(self.view.count))
             case Delta(indices):

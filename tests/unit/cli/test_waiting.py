@@ -3,6 +3,7 @@ import json
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from orchestrator.contract.partitions import PartitionState as S
@@ -61,6 +62,27 @@ def test_a_retry_that_was_over_before_the_next_frame_is_told_all_the_same(api: F
         "Partition 0: ▶ Running",
         "Partition 0: ✗ Failed -> Scheduled for retry (attempt 1 on n1: exit 7: boom)",
         "Partition 0: ✗ Failed -> Scheduled for retry (attempt 2 on n1: node_lost)",
+        "Partition 0: ✓ Completed",
+    ]
+
+
+def test_another_version_of_the_job_is_said_and_its_attempts_are_counted_anew(api: FakeApi, shoal: Shoal) -> None:
+    second = msgspec.structs.replace(grid_of([S.WAITING], cursor="d0"), job_version=2)
+    api.on("GET", f"{ONE}/partitions", grid_of([S.RUNNING], attempts=[3]), grid_of([S.RUNNING], attempts=[3]), second)
+    frames = [
+        frame_of("d1", {0: (S.RETRYING, 1)}, [S.RETRYING]),
+        frame_of("d2", {0: (S.COMPLETED, 2)}, [S.COMPLETED], "Completed"),
+    ]
+    frames = [msgspec.structs.replace(frame, job_version=2) for frame in frames]
+    api.watch([msgspec.structs.replace(frame_of("d0", {}, [S.WAITING]), job_version=2)], frames)
+    api.on("GET", f"{ONE}/partitions/0", detail(0, attempt(1, "failed", **BOOM)))
+    done = shoal("job", "wait", "x")
+    assert shown(done.out) == [
+        "Job with 1 partition:",
+        "Partition 0: ▶ Running (attempt 3 on n1)",
+        "The job has version 2 now",
+        "Partition 0: · Waiting",
+        "Partition 0: ✗ Failed -> Scheduled for retry (attempt 1 on n1: exit 7: boom)",
         "Partition 0: ✓ Completed",
     ]
 
