@@ -74,6 +74,8 @@ class Agent:
         self._previous = opened.session
         self._commit = past.commit
         self._held: dict[ExecutionId, Held] = {}
+        self._going: set[ExecutionId] = set()
+        """What is forgotten, and being removed from its engine."""
         self._done: dict[ExecutionId, None] = {}
         self._jobs: dict[tuple[JobId, int], Job] = {}
         self._needs: dict[tuple[JobId, int], Resources] = {}
@@ -89,7 +91,7 @@ class Agent:
         self._cleaning = Cleaning(
             self._tasks,
             self._leaving,
-            lambda engine: engine.remove_strangers(self._owner(), frozenset(self._held)),
+            lambda engine: engine.remove_strangers(self._owner(), lambda: self._held.keys() | self._going),
             self._fill,
         )
         self.session = Session(uplink, self, opened.lease_seconds, opened.fence_seconds, opened.cluster_id)
@@ -266,6 +268,7 @@ class Agent:
 
     def _forget(self, execution_id: ExecutionId) -> Held:
         held = self._held.pop(execution_id)
+        self._going.add(execution_id)
         self._done[execution_id] = None
         if len(self._done) > REMEMBERED:
             del self._done[next(iter(self._done))]
@@ -279,6 +282,7 @@ class Agent:
         full: list[ExecutionId] = []
         for held in forgotten:
             keeper = await self._runner.forget(held)
+            self._going.discard(held.id)
             if keeper is not None:
                 self._cleaning.later(keeper)
             if not self._workdirs.take_back(held.id):

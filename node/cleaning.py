@@ -1,4 +1,8 @@
-"""Has engines remove what an agent before this one left in them, or what this one could not remove."""
+"""Has engines remove what an agent before this one left in them, or what this one could not remove.
+
+An engine that is a server is looked at again and again: an order of an agent that has died, or of an execution that was stopped
+meanwhile, may still be on its way there.
+"""
 
 import asyncio
 import contextlib
@@ -12,7 +16,7 @@ from orchestrator.contract.ids import ExecutionId
 log = structlog.get_logger()
 
 AGAIN_SECONDS = 10.0
-"""Between tries to have an engine cleaned that cannot be asked."""
+"""Between looks at an engine that is a server, and between tries to have one cleaned that cannot be asked."""
 
 
 class Cleaning:
@@ -34,7 +38,7 @@ class Cleaning:
         self._done = done
         self._wanted: set[str] = set()
         self.going_on: set[str] = set()
-        """Names of the engines in which nothing may start now: it would not be known, or find no room."""
+        """Names of the engines in which nothing may start yet: what was left there takes its room."""
 
     def later(self, engine: Engine) -> None:
         """Have an engine cleaned, unless it is about to be."""
@@ -46,7 +50,6 @@ class Cleaning:
 
     async def _clean(self, engine: Engine) -> None:
         while not self._leaving.is_set():
-            self.going_on.add(engine.name)
             try:
                 removed = await self._remove(engine)
             except EngineUnavailableError as error:
@@ -54,7 +57,8 @@ class Cleaning:
             else:
                 if removed:
                     log.warning("strangers_removed", engine=engine.name, executions=removed)
-                return
+                if not engine.is_server:
+                    return
             self.going_on.discard(engine.name)
             self._done()
             with contextlib.suppress(TimeoutError):

@@ -1,6 +1,7 @@
 """What an engine promises. One suite (tests/contract/test_engines.py) holds every engine to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol
 
@@ -85,11 +86,17 @@ class EngineUnavailableError(Exception):
     """The engine cannot be asked now (a Docker engine that restarts): what it runs is neither known to run nor to have ended."""
 
 
+Known = Callable[[], AbstractSet[ExecutionId]]
+"""All executions that an agent has now."""
+
+
 class Engine(Protocol):
     """Starts executions and tells how they end. All methods may be called at once for different executions."""
 
     name: str
     """`docker`, `wasm` or `process`, as in a job's `Engine.Type`."""
+    is_server: bool
+    """Whether orders reach it over a connection: one of an agent that has died may be carried out after the next one cleaned."""
 
     async def start(self, launch: Launch) -> Handle:
         """Start it; when it returns the program runs (or has ended already).
@@ -120,8 +127,11 @@ class Engine(Protocol):
         The work directory is not the engine's.
         """
 
-    async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:
-        """End and remove everything labelled as `owner`'s that is not `known`. Raises EngineUnavailableError."""
+    async def remove_strangers(self, owner: Owner, known: Known) -> list[ExecutionId]:
+        """End and remove everything labelled as `owner`'s that is not known. Raises EngineUnavailableError.
+
+        `known` is asked after the engine was looked at: what has begun by then is known.
+        """
 
     async def close(self) -> None:
         """Give up connections. What runs goes on."""

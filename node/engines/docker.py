@@ -15,7 +15,7 @@ import aiodocker
 import aiohttp
 from aiodocker.containers import DockerContainer
 
-from node.engines.base import EngineError, EngineUnavailableError, Handle, Launch, Outcome, Owner
+from node.engines.base import EngineError, EngineUnavailableError, Handle, Known, Launch, Outcome, Owner
 from node.engines.container import EXECUTION, container_config, owner_labels
 from node.engines.container_log import copy_log
 from node.engines.ending import SIGNALS, outcome
@@ -45,6 +45,7 @@ class DockerEngine:
     """Runs containers. Make it with `connect`."""
 
     name = "docker"
+    is_server = True
 
     def __init__(self, docker: aiodocker.Docker, *, has_bridge: bool, ports: Ports) -> None:
         self._docker = docker
@@ -148,12 +149,15 @@ class DockerEngine:
         with suppress(*TROUBLE):
             await self._delete(launch.execution_id)
 
-    async def _delete(self, container: str) -> None:
+    async def _delete(self, container: str) -> bool:
+        """Whether it was there, and nobody else was removing it."""
         try:
             await self._docker.containers.container(container).delete(force=True, v=True)
         except aiodocker.DockerError as error:
             if error.status not in (NOT_FOUND, CONFLICT):  # gone, or going
                 raise
+            return False
+        return True
 
     async def wait(self, launch: Launch, handle: Handle) -> Outcome:
         """Wait for the end of the container, through restarts of the engine. One that the engine's restart ended: AGENT."""
@@ -221,15 +225,14 @@ class DockerEngine:
         self._ports.give_back(launch.execution_id)
         await _asked(self._delete(handle.facts["container"]))
 
-    async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:
+    async def remove_strangers(self, owner: Owner, known: Known) -> list[ExecutionId]:
         """Remove every container with the owner's labels whose execution is not known. Raises EngineUnavailableError."""
         labels = [f"{name}={value}" for name, value in owner_labels(owner).items()]
         query = {"all": 1, "filters": {"label": labels}}
         found = await _asked(self._docker.containers.list(**query))
-        strangers = {ExecutionId(container["Labels"][EXECUTION]): container.id for container in found}
-        for container in [container for execution, container in strangers.items() if execution not in known]:
-            await _asked(self._delete(container))
-        return sorted(strangers.keys() - known)
+        containers = {ExecutionId(container["Labels"][EXECUTION]): container.id for container in found}
+        strangers = sorted(containers.keys() - known())
+        return [execution for execution in strangers if await _asked(self._delete(containers[execution]))]
 
     async def close(self) -> None:
         """Give up the connections."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from node.engines import cgroup, procfs
-from node.engines.base import EngineError, Handle, Launch, Outcome, Owner
+from node.engines.base import EngineError, Handle, Known, Launch, Outcome, Owner
 from node.engines.bubblewrap import Bubblewrap, Status, last_line, read_status
 from node.engines.ending import outcome
 from node.engines.ends import Ends
@@ -57,6 +57,7 @@ class ProcessEngine:
     """Runs host programs, inside `bubblewrap` if it is given. `data_directory` is the agent's."""
 
     name = "process"
+    is_server = False
 
     def __init__(self, data_directory: Path, bubblewrap: Bubblewrap | None, ports: Ports | None = None) -> None:
         self._bubblewrap = bubblewrap
@@ -328,12 +329,12 @@ class ProcessEngine:
             cgroup.remove(group)
         self._grouped.discard(launch.execution_id)
 
-    async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:
+    async def remove_strangers(self, owner: Owner, known: Known) -> list[ExecutionId]:
         """End every process that carries the owner's mark and whose execution is not known."""
         name = f"{owner.cluster_id}/{owner.node_id}"
         environments = await asyncio.to_thread(procfs.started_with, OWNER, name)
         marked = {ExecutionId(environment.get(EXECUTION, "")) for environment in environments.values()}
-        strangers = sorted(marked - known - {ExecutionId("")})
+        strangers = sorted(marked - known() - {ExecutionId("")})
         for execution in strangers:
             await self._kill(execution, None, None)
         if self._groups is not None:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from node.engines import procfs
-from node.engines.base import EngineError, Handle, Launch, Mount, Outcome, Owner
+from node.engines.base import EngineError, Handle, Known, Launch, Mount, Outcome, Owner
 from node.engines.layout import shown
 from node.engines.wasm_host import Call, Ended, Opened
 from orchestrator.contract.execution import Cause
@@ -41,6 +41,7 @@ class WasmEngine:
     """Runs WASM modules. `directory` is the agent's; compiled modules are kept there."""
 
     name = "wasm"
+    is_server = False
 
     def __init__(self, directory: Path) -> None:
         self._cache = directory / "wasm-cache"
@@ -99,7 +100,7 @@ class WasmEngine:
         else:
             await end(host)
 
-    async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:  # noqa: ARG002
+    async def remove_strangers(self, owner: Owner, known: Known) -> list[ExecutionId]:  # noqa: ARG002
         """End hosts that former agents of this node left; they ran nothing that can be told."""
         own = {host.process.pid for host in (*self._idle, *self._busy.values())}
         left = procfs.started_with(OWNER, mark_of(owner)).keys() - own

@@ -326,10 +326,10 @@ async def test_strangers_of_the_owner_are_removed_and_nobody_else(bench: Bench) 
     engine = bench.engines[0]
     handles = [await engine.start(launch) for launch in launches]
     await until(lambda: all(processes("sleep", nap) for nap in naps))
-    removed = await engine.remove_strangers(bench.owner, frozenset({launches[0].execution_id, ExecutionId("e-other")}))
+    removed = await engine.remove_strangers(bench.owner, lambda: {launches[0].execution_id, ExecutionId("e-other")})
     assert removed == [launches[1].execution_id]
     assert [bool(processes("sleep", nap)) for nap in naps] == [True, False, True]
-    assert await engine.remove_strangers(bench.owner, frozenset({launches[0].execution_id})) == []
+    assert await engine.remove_strangers(bench.owner, lambda: {launches[0].execution_id}) == []
     for launch, handle in zip(launches, handles, strict=True):
         await engine.stop(launch, handle, 0)
         await engine.wait(launch, handle)

@@ -23,6 +23,7 @@ SECONDS = float(os.environ.get("SOAK_KILLS_SECONDS", "0"))
 IS_SOAK = SECONDS > 0
 SEED = int(os.environ.get("SEED") or random.randrange(1 << 32))
 COUNT, TASK_SECONDS = (300, 3.0) if IS_SOAK else (50, 1.5)
+LEAST_KILLS = 4
 TOOLS = ("sh", "sleep", "date", "cat", "true")
 
 
@@ -90,7 +91,7 @@ def survive(cluster: Cluster, job: dict[str, object], witnesses: Path) -> None:
     """Submit the job, break things, let them heal, and look at what became of it."""
     mayhem = Mayhem(cluster, cluster.submit(job), SEED)
     try:
-        mayhem.go_on(SECONDS or 10.0)
+        mayhem.go_on(SECONDS or 10.0, LEAST_KILLS)
         assert cluster.wait_ended(mayhem.job_id, 120) == "Completed"
         mayhem.look()
         assert len(mayhem.accepted) == COUNT
@@ -100,7 +101,6 @@ def survive(cluster: Cluster, job: dict[str, object], witnesses: Path) -> None:
     except AssertionError as error:
         error.add_note(f"SEED={SEED}, after {mayhem.kills} kills and {mayhem.freezes} freezes")
         raise
-    assert mayhem.kills > 3, "something was broken"
 
 
 def exits_while_its_agent_is_away(cluster: Cluster, job: dict[str, object], *, is_killed: bool) -> None:

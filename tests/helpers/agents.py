@@ -96,4 +96,4 @@ async def end_remains(config: Config) -> None:
     for line, _ in list(read(config.directory / "journal")):
         if isinstance(line, Opened):
             owner = Owner(cluster_id=line.cluster_id, node_id=NodeId(config.name))
-            await engine.remove_strangers(owner, frozenset())
+            await engine.remove_strangers(owner, frozenset)

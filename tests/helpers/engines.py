@@ -104,7 +104,7 @@ class Bench:
     async def close(self) -> None:
         """Remove all that tests left."""
         last = await make_engine(self.kind, self.home)
-        await last.remove_strangers(self.owner, frozenset())
+        await last.remove_strangers(self.owner, frozenset)
         for engine in (*self.engines, last):
             await engine.close()
 

@@ -46,10 +46,10 @@ class Mayhem:
         self._due: list[tuple[float, str]] = []
         """When a node that is dead or frozen comes back."""
 
-    def go_on(self, seconds: float) -> None:
-        """Break something every second or so; at the end all is up again."""
+    def go_on(self, seconds: float, least: int) -> None:
+        """Break something every second or so, until at least so many were killed; at the end all is up again."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or self.kills < least:
             began = time.monotonic()
             self._bring_back(began)
             self._break_one(began)

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from node.engines.base import Owner
+from node.engines.base import Known, Owner
 from node.engines.process import ProcessEngine
 from node.uplink import NodeRefusedError, SessionConflictError, WrongClusterError
 from orchestrator.contract.agent import SyncRequest, SyncResponse
@@ -208,7 +208,7 @@ async def test_an_engine_that_is_slow_to_clean_up_holds_up_no_other(
         name = "docker"
         cleaned = asyncio.Event()
 
-        async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:
+        async def remove_strangers(self, owner: Owner, known: Known) -> list[ExecutionId]:
             del owner, known
             await self.cleaned.wait()
             return []

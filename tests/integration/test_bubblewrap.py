@@ -231,6 +231,6 @@ async def test_no_memory_group_is_left(kind: str, tmp_path: Path) -> None:
     await engine.stop(launch, handle, 0)
     await engine.wait(launch, handle)
     (group,) = groups.glob(f"*-{launch.execution_id}")
-    await engine.remove_strangers(bench.owner, frozenset())
+    await engine.remove_strangers(bench.owner, frozenset)
     assert not group.exists()
     await bench.close()

@@ -264,7 +264,7 @@ class Away:
     async def _is_missed(self, engine: DockerEngine, handle: Handle) -> None:
         for call in (
             engine.adopt(self.launch, handle),
-            engine.remove_strangers(self.launch.owner, frozenset()),
+            engine.remove_strangers(self.launch.owner, frozenset),
             engine.forget(self.launch, handle),
         ):
             with pytest.raises(EngineUnavailableError):

@@ -11,7 +11,7 @@ import msgspec
 from node.agent import Agent
 from node.capacity import Offer
 from node.cleaning import AGAIN_SECONDS
-from node.engines.base import EngineError, EngineUnavailableError, Handle, Launch, Outcome, Owner
+from node.engines.base import EngineError, EngineUnavailableError, Handle, Known, Launch, Outcome, Owner
 from node.engines.ending import outcome as outcome_of
 from node.environment import Environment
 from node.held import Held, Phase
@@ -293,6 +293,7 @@ class SimEngine:
     """Both what the agent knows as its engines and the one engine: programs that end when their time has come."""
 
     name = "process"
+    is_server = True
     missing: tuple[str, ...] = ()
 
     def __init__(self, machine: Machine, process: Process) -> None:
@@ -380,7 +381,7 @@ class SimEngine:
         if not self._process.is_dead:
             self._remove(launch.execution_id)
 
-    async def remove_strangers(self, owner: Owner, known: frozenset[ExecutionId]) -> list[ExecutionId]:
+    async def remove_strangers(self, owner: Owner, known: Known) -> list[ExecutionId]:
         """End everything of this owner that the agent does not know."""
         await asyncio.sleep(0.01)
         if self._machine.is_engine_away:
@@ -391,7 +392,7 @@ class SimEngine:
         strangers = [
             execution_id
             for execution_id, program in self._machine.programs.items()
-            if program.launch.owner == owner and execution_id not in known
+            if program.launch.owner == owner and execution_id not in known()
         ]
         for execution_id in strangers:
             self._remove(execution_id)
