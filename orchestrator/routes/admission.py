@@ -165,29 +165,10 @@ def refuse_submission(request: HttpRequest, namespace: str) -> None:
 async def visible_jobs(request: HttpRequest, backend: Backend, wanted: JobQuery) -> tuple[list[JobRecord], bool]:
     """A page of jobs of the namespaces that who asks may see, and whether there are more. Raises ForbiddenError."""
     who: Principal = request.scope["user"]
-    store = backend.reactor.store
-    if wanted.namespace not in ("", "*"):
-        refuse_other(who, wanted.namespace, "read:job")
-        return await store.jobs(wanted)
-    if not who.namespaces:
-        return await store.jobs(wanted)
-    if len(who.namespaces) == 1:
-        return await store.jobs(msgspec.structs.replace(wanted, namespace=who.namespaces[0]))
-    found: list[JobRecord] = []
-    end = wanted.offset + wanted.limit if wanted.limit else 0
-    has_more = False
-    for namespace in who.namespaces:
-        query = msgspec.structs.replace(wanted, namespace=namespace, offset=0, limit=end)
-        records, is_cut = await store.jobs(query)
-        found += records
-        has_more |= is_cut
-    is_by_change = wanted.order_by == "modified_at"
-    found.sort(
-        key=lambda record: (record.job.modify_time if is_by_change else record.job.create_time, record.job.id),
-        reverse=wanted.is_reversed,
-    )
-    page = found[wanted.offset : end or None]
-    return page, has_more or len(found) > wanted.offset + len(page)
+    for namespace in wanted.namespaces:
+        refuse_other(who, namespace, "read:job")
+    namespaces = wanted.namespaces or who.namespaces
+    return await backend.reactor.store.jobs(msgspec.structs.replace(wanted, namespaces=namespaces))
 
 
 @get("/api/v1/auth/me", answer=Me)

@@ -143,7 +143,7 @@ async def list_jobs(request: HttpRequest, backend: NamedDependency[Backend]) -> 
         message = f"order_by: found {asked.order_by!r}, allowed: {' or '.join(ORDERS)}"
         raise InvalidRequestError(message)
     wanted = JobQuery(
-        namespace=asked.namespace,
+        namespaces=(asked.namespace,) if asked.namespace not in ("", "*") else (),
         selector=selector_of(asked.labels),
         order_by=asked.order_by or ORDERS[0],
         is_reversed=asked.reverse,

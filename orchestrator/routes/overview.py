@@ -102,7 +102,7 @@ class ClusterWatch:
 
     async def _all_jobs(self) -> Iterable[JobRecord]:
         """Jobs that are in memory, then the newest others."""
-        wanted = JobQuery(namespace=self._namespace, is_reversed=True, limit=NEWEST)
+        wanted = JobQuery(namespaces=(self._namespace,) if self._namespace else (), is_reversed=True, limit=NEWEST)
         newest, _ = await visible_jobs(self._request, self._backend, wanted)
         jobs = {entry.id: entry.record for entry in self._backend.reactor.cluster.jobs.values()}
         return (jobs | {record.job.id: record for record in newest if record.job.id not in jobs}).values()

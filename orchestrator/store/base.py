@@ -27,8 +27,8 @@ from orchestrator.core.model import (
 class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which jobs, in which order. Latest versions only."""
 
-    namespace: str = ""
-    """Empty or `*` = all."""
+    namespaces: tuple[str, ...] = ()
+    """Empty = all."""
     selector: LabelSelector | None = None
     order_by: str = "created_at"
     """`created_at` or `modified_at`."""
@@ -130,9 +130,6 @@ class Store(Protocol):
 
     async def jobs(self, query: JobQuery) -> tuple[list[JobRecord], bool]:
         """A page of jobs, and whether there are more."""
-
-    async def count_jobs(self, namespace: str, selector: LabelSelector | None) -> int:
-        """How many jobs `jobs` would list without a limit."""
 
     async def partitions(self, job_id: JobId, version: int) -> list[PartitionRecord]:
         """All touched partitions of a version, ascending."""

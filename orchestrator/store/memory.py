@@ -25,7 +25,6 @@ from orchestrator.store.base import EventQuery, ExecutionQuery, Glance, HistoryQ
 
 if TYPE_CHECKING:
     from orchestrator.contract.partitions import PartitionState
-    from orchestrator.contract.selectors import LabelSelector
 
 ANSWERS_KEPT = 24 * 3600 * SECOND
 """Nanoseconds."""
@@ -122,16 +121,12 @@ class MemoryStore:
         """A page of jobs, and whether there are more."""
         is_created = {"created_at": True, "modified_at": False}[query.order_by]
         found = sorted(
-            self._selected(query.namespace, query.selector),
+            self._selected(query),
             key=lambda record: (record.job.create_time if is_created else record.job.modify_time, record.job.id),
             reverse=query.is_reversed,
         )[query.offset :]
         page = found[: query.limit or None]
         return page, len(page) < len(found)
-
-    async def count_jobs(self, namespace: str, selector: "LabelSelector | None") -> int:
-        """How many jobs there are of this namespace and these labels."""
-        return sum(1 for _ in self._selected(namespace, selector))
 
     async def partitions(self, job_id: JobId, version: int) -> list[PartitionRecord]:
         """All touched partitions of a version, ascending."""
@@ -260,12 +255,12 @@ class MemoryStore:
     def _latest(self) -> Iterable[JobRecord]:
         return (versions[max(versions)] for versions in self._jobs.values())
 
-    def _selected(self, namespace: str, selector: "LabelSelector | None") -> Iterable[JobRecord]:
+    def _selected(self, query: JobQuery) -> Iterable[JobRecord]:
         return (
             record
             for record in self._latest()
-            if namespace in ("", "*", record.job.namespace)
-            and (selector is None or selector.matches(record.job.labels))
+            if (not query.namespaces or record.job.namespace in query.namespaces)
+            and (query.selector is None or query.selector.matches(record.job.labels))
         )
 
     def _of_job(self, job_id: JobId, test: Callable[[ExecutionRecord], bool]) -> Iterable[ExecutionRecord]:

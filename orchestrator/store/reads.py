@@ -4,12 +4,12 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import ExecutionId, JobId, Timestamp, short
-from orchestrator.contract.selectors import LabelSelector
 from orchestrator.core.model import (
     AnswerRecord,
     ExecutionRecord,
@@ -95,25 +95,20 @@ def versions(connection: sqlite3.Connection, job_id: JobId) -> list[JobRecord]:
 
 
 def jobs(connection: sqlite3.Connection, query: JobQuery) -> tuple[list[JobRecord], bool]:
-    """A page of jobs, and whether there are more."""
+    """A page of jobs, and whether there are more. What is before it is not decoded, but where labels are looked at."""
     direction = "DESC" if query.is_reversed else "ASC"
-    order = f"ORDER BY {COLUMNS[query.order_by]} {direction}, job_id {direction}"
-    end = query.offset + query.limit if query.limit else None
-    page: list[JobRecord] = []
-    for place, record in enumerate(_selected(connection, query.namespace, query.selector, order)):
-        if place == end:
-            return page, True
-        if place >= query.offset:
-            page.append(record)
-    return page, False
-
-
-def count_jobs(connection: sqlite3.Connection, namespace: str, selector: LabelSelector | None) -> int:
-    """How many jobs there are of this namespace and these labels."""
-    if selector is not None:
-        return sum(1 for _ in _selected(connection, namespace, selector, ""))
-    where, arguments = _of_namespace(namespace)
-    return int(connection.execute(f"SELECT count(*) FROM jobs WHERE {where}", arguments).fetchone()[0])
+    of, wanted = _of_namespaces(query.namespaces)
+    following = f"{of} ORDER BY {COLUMNS[query.order_by]} {direction}, job_id {direction}"
+    skipped = 0 if query.selector else query.offset
+    rows = connection.execute(
+        f"SELECT record FROM jobs WHERE is_latest = 1{following} LIMIT -1 OFFSET ?", (*wanted, skipped)
+    )
+    records: Iterator[JobRecord] = (decode_job(row[0]) for row in rows)
+    if query.selector:
+        labels = query.selector
+        records = islice((record for record in records if labels.matches(record.job.labels)), query.offset, None)
+    page = list(islice(records, query.limit or None))
+    return page, next(records, None) is not None
 
 
 def partitions(connection: sqlite3.Connection, job_id: JobId, version: int) -> list[PartitionRecord]:
@@ -276,18 +271,10 @@ def answer(connection: sqlite3.Connection, token: str, oldest: Timestamp) -> Ans
     return read_answer(row) if row else None
 
 
-def _selected(
-    connection: sqlite3.Connection, namespace: str, selector: LabelSelector | None, order: str
-) -> Iterator[JobRecord]:
-    where, arguments = _of_namespace(namespace)
-    for row in connection.execute(f"SELECT record FROM jobs WHERE {where} {order}", arguments):
-        record = decode_job(row[0])
-        if selector is None or selector.matches(record.job.labels):
-            yield record
-
-
-def _of_namespace(namespace: str) -> tuple[str, tuple[str, ...]]:
-    return ("is_latest = 1", ()) if namespace in ("", "*") else ("is_latest = 1 AND namespace = ?", (namespace,))
+def _of_namespaces(namespaces: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """`+` keeps them off an index of their own, by which nothing would come in its order."""
+    of = " AND +namespace IN (SELECT value FROM json_each(?))"
+    return (of, (_as_json(namespaces),)) if namespaces else ("", ())
 
 
 def _jobs(connection: sqlite3.Connection, where: str, arguments: tuple[str | int, ...]) -> list[JobRecord]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from orchestrator.contract.ids import SECOND, ExecutionId, JobId, Timestamp
-from orchestrator.contract.selectors import LabelSelector
 from orchestrator.core.model import (
     NEVER,
     AnswerRecord,
@@ -149,10 +148,6 @@ class SqliteStore:
     async def jobs(self, query: JobQuery) -> tuple[list[JobRecord], bool]:
         """A page of jobs, and whether there are more."""
         return await self._read(reads.jobs, query)
-
-    async def count_jobs(self, namespace: str, selector: LabelSelector | None) -> int:
-        """How many jobs there are of this namespace and these labels."""
-        return await self._read(reads.count_jobs, namespace, selector)
 
     async def partitions(self, job_id: JobId, version: int) -> list[PartitionRecord]:
         """All touched partitions of a version, ascending."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from orchestrator.contract.agent import LogMark, LogTail, Stream
@@ -275,7 +276,7 @@ async def test_jobs_are_listed_in_pages_by_either_time_both_ways(subject: Subjec
     assert await listed(offset=9) == ([], False)
 
 
-async def test_jobs_are_listed_and_counted_by_namespace_and_labels(subject: Subject) -> None:
+async def test_jobs_are_listed_by_namespaces_and_labels(subject: Subject) -> None:
     await subject.commit(
         jobs=[
             job_record(1, labels={"team": "a"}),
@@ -285,20 +286,23 @@ async def test_jobs_are_listed_and_counted_by_namespace_and_labels(subject: Subj
         ]
     )
     team_a = LabelSelector.parse("team=a")
-    for namespace, selector, wanted in (
-        ("", None, [1, 2, 3, 4]),
-        ("*", None, [1, 2, 3, 4]),
-        ("other", None, [3]),
-        ("unknown", None, []),
-        ("", team_a, [1, 3]),
-        ("default", team_a, [1]),
-        ("", LabelSelector.parse("team!=a"), [2, 4]),
+    for namespaces, selector, wanted in (
+        ((), None, [1, 2, 3, 4]),
+        (("other",), None, [3]),
+        (("other", "default"), None, [1, 2, 3, 4]),
+        (("unknown",), None, []),
+        ((), team_a, [1, 3]),
+        (("default",), team_a, [1]),
+        ((), LabelSelector.parse("team!=a"), [2, 4]),
     ):
-        found, is_more = await subject.store.jobs(JobQuery(namespace=namespace, selector=selector))
+        found, is_more = await subject.store.jobs(JobQuery(namespaces=namespaces, selector=selector))
         assert (ids(found), is_more) == ([job_id(number) for number in wanted], False)
-        assert await subject.store.count_jobs(namespace, selector) == len(wanted)
-    page, is_more = await subject.store.jobs(JobQuery(selector=team_a, limit=1, offset=0))
-    assert (ids(page), is_more) == ([job_id(1)], True)
+    for selector in (None, team_a):
+        query = JobQuery(namespaces=("default", "other"), selector=selector, limit=1, is_reversed=True)
+        wanted = [1, 3] if selector else [1, 2, 3, 4]
+        for offset, number in enumerate(reversed(wanted)):
+            page, is_more = await subject.store.jobs(msgspec.structs.replace(query, offset=offset))
+            assert (ids(page), is_more) == ([job_id(number)], number != 1)
 
 
 async def test_tails_are_those_of_the_execution(subject: Subject) -> None:

@@ -256,6 +256,7 @@ async def test_reads_go_by_an_index_and_never_through_a_whole_table(filled: Path
     reads.job(connection, job, 0)
     reads.jobs(connection, JobQuery(limit=10))
     reads.jobs(connection, JobQuery(order_by="modified_at", is_reversed=True))
+    reads.jobs(connection, JobQuery(namespaces=("a", "b"), limit=10, offset=5))
     reads.partitions(connection, job, 1)
     reads.next_seq(connection, job)
     reads.executions(connection, ExecutionQuery(job_id=job, version=1, index=3))
