@@ -35,6 +35,7 @@ OPEN = frozenset(
 )
 """What everybody may ask: nothing about jobs and nodes."""
 ME = "/api/v1/auth/me"
+NO_JOIN = "no join token of this orchestrator: mistyped, revoked, or of another one"
 
 
 class Role(enum.StrEnum):
@@ -190,7 +191,7 @@ def judge(keys: Keyring, header: str, method: str, path: str, node: str, now: fl
     need = needed(method, path)
     if need is Other.NOTHING:
         return NOBODY
-    found = known(keys, header, now)
+    found = known(keys, header, now, NO_JOIN) if need is Other.JOIN else known(keys, header, now)
     match found, need:
         case Token(), Role():
             if found.role.rank < need.rank:
@@ -220,8 +221,8 @@ def judge(keys: Keyring, header: str, method: str, path: str, node: str, now: fl
             raise ForbiddenError(reason)
 
 
-def known(keys: Keyring, header: str, now: float) -> Token | JoinToken | NodeToken:
-    """Whose credential this is. Raises UnauthorizedError with Bacalhau's reasons."""
+def known(keys: Keyring, header: str, now: float, unknown: str = "invalid API key") -> Token | JoinToken | NodeToken:
+    """Whose credential this is. Raises UnauthorizedError with Bacalhau's reasons, or `unknown` for a token that is nobody's."""
     user, secret = credential(header)
     found = keys.records.get(hash_of(secret))
     if user is not None:
@@ -229,8 +230,7 @@ def known(keys: Keyring, header: str, now: float) -> Token | JoinToken | NodeTok
             reason = "invalid basic auth credentials"
             raise UnauthorizedError(reason)
     elif found is None:
-        reason = "invalid API key"
-        raise UnauthorizedError(reason)
+        raise UnauthorizedError(unknown)
     assert found is not None
     if not isinstance(found, NodeToken) and 0 < found.expires <= now:
         kind = "join token" if isinstance(found, JoinToken) else "invalid API key: token"

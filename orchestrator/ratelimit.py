@@ -16,6 +16,8 @@ BURST = 1000
 """Requests at once."""
 UNLIMITED = "/api/v1/agents/"
 """Nodes: all behind one router have one address, a sync that is refused costs them their leases, and they pace themselves."""
+JOIN = "/join"
+"""But for how the path ends by which one becomes a node: there a token may be tried out, and who is refused asks again."""
 
 
 class Buckets:
@@ -54,7 +56,9 @@ def limited(app: ASGIApp) -> ASGIApp:
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         address = scope["client"][0] if scope["client"] else ""
-        if scope["path"].startswith(UNLIMITED) or buckets.admits(address, monotonic()):
+        path = scope["path"]
+        is_node = path.startswith(UNLIMITED) and not path.endswith(JOIN)
+        if is_node or buckets.admits(address, monotonic()):
             await app(scope, receive, send)
         else:
             await refuse(scope["type"], scope["headers"], send)

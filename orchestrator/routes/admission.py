@@ -23,6 +23,7 @@ from msgspec import Meta
 from orchestrator.auth import (
     EVERYBODY,
     JOBS,
+    NO_JOIN,
     NOBODY,
     NODES,
     ForbiddenError,
@@ -189,7 +190,7 @@ async def me(request: HttpRequest, backend: NamedDependency[Backend]) -> Respons
 async def join_node(request: HttpRequest, node_id: FromPath[str], backend: NamedDependency[Backend]) -> Response[bytes]:
     """Take in a node that shows a join token: the token that it has made is good from now on, under its name."""
     asked = await body(request, JoinRequest)
-    with_token = known(backend.tokens.keys(), request.headers.get("authorization", ""), time.time())
+    with_token = known(backend.tokens.keys(), request.headers.get("authorization", ""), time.time(), NO_JOIN)
     if not isinstance(with_token, JoinToken):
         reason = "a node joins with a join token"
         raise UnauthorizedError(reason)

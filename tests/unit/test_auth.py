@@ -89,6 +89,12 @@ def test_a_credential_that_is_none_is_refused_in_bacalhaus_words(tmp_path: Path,
     assert refused.value.details == {"reason": reason}
 
 
+def test_a_join_token_that_is_none_is_refused_as_one(tmp_path: Path) -> None:
+    with pytest.raises(UnauthorizedError) as refused:
+        judge(keys(tmp_path), bearer("shoal_j_typo"), "POST", JOIN, "n1", 0)
+    assert refused.value.reason == "no join token of this orchestrator: mistyped, revoked, or of another one"
+
+
 def test_a_lesser_role_is_told_which_one_may(tmp_path: Path) -> None:
     secret, _ = create(tmp_path, "eve", Role.VIEWER, (), 0)
     assert judge(keys(tmp_path), bearer(secret), "GET", JOBS, "", 0).role is Role.VIEWER
