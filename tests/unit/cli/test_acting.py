@@ -84,17 +84,24 @@ def test_acting_on_a_selection_that_matches_nothing_says_so(api: FakeApi, shoal:
     assert (done.code, done.out, done.err) == (0, "0 of 12 partitions match '99'\n", "")
 
 
-@pytest.mark.parametrize(("running", "status"), [(1, "DRAINING"), (0, "DRAINED")])
+@pytest.mark.parametrize(
+    ("running", "deadline", "status"),
+    [
+        (1, "", "DRAINING"),
+        (1, "2026-10-14T16:36:40Z", "DRAINING until 2026-10-14T16:36:40Z"),
+        (0, "2026-10-14T16:36:40Z", "DRAINED"),
+    ],
+)
 def test_the_list_of_nodes_tells_which_one_is_taken_out_of_use(
-    api: FakeApi, shoal: Shoal, running: int, status: str
+    api: FakeApi, shoal: Shoal, running: int, deadline: str, status: str
 ) -> None:
-    node = replace(node_of(), drain=Drain(reason="disk", since="2026-10-14T16:26:40Z"))
+    node = replace(node_of(), drain=Drain(reason="disk", since="2026-10-14T16:26:40Z", deadline=deadline))
     compute = replace(node.info.compute_node_info, running_executions=running)
     node = replace(node, info=replace(node.info, compute_node_info=compute))
     api.on("GET", "/api/v1/orchestrator/nodes", NodeList(next_token="", nodes=(node, node_of("n2"))))
     done = shoal("node", "list", "--show", "", "--hide-header")
     assert [line.split() for line in done.out.splitlines()] == [
-        ["n1", "Compute", "APPROVED", status],
+        ["n1", "Compute", "APPROVED", *status.split()],
         ["n2", "Compute", "APPROVED", "CONNECTED"],
     ]
 
@@ -103,14 +110,26 @@ def test_a_version_was_created_when_it_was_submitted_not_when_it_last_changed(ap
     first = job_of(5, JobStateType.COMPLETED)
     api.on("GET", f"{JOBS}/[^/]+/versions", JobList(next_token="", items=(first, replace(first, version=2))))
 
+    asked = []
+
     def history(request: httpx.Request) -> HistoryList:
-        number = int(request.url.params["job_version"])
-        event = Event(message="Job submitted", topic="Submission", timestamp=f"2026-10-14T16:26:4{number}Z")
-        line = JobHistory(seq_num=1, type=Level.JOB, job_id=JOB_ID, job_version=number, event=event, time="")
-        return HistoryList(next_token="", items=(line,))
+        asked.append(dict(request.url.params))
+        lines = [
+            JobHistory(
+                seq_num=second,
+                type=Level.JOB,
+                job_id=JOB_ID,
+                job_version=number,
+                event=Event(message="as it went", topic="Submission", timestamp=f"2026-10-14T16:26:4{second}Z"),
+                time="",
+            )
+            for second, number in ((1, 1), (2, 2), (5, 2))
+        ]
+        return HistoryList(next_token="", items=tuple(lines))
 
     api.on("GET", f"{JOBS}/[^/]+/history", history)
     done = shoal("job", "versions", "fish", "--hide-header")
+    assert [(one["event_type"], one["all_job_versions"]) for one in asked] == [("job", "true")], "one request for all"
     assert [line.split()[:2] for line in done.out.splitlines()] == [
         ["2026-10-14T16:26:41Z", "1"],
         ["2026-10-14T16:26:42Z", "2"],

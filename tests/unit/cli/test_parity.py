@@ -62,6 +62,15 @@ def test_a_variable_without_a_value_is_refused_unless_it_is_no_template(api: Fak
     assert not api.sent("PUT")
 
 
+@pytest.mark.parametrize("verb", ["validate", "diff", "plan"])
+def test_a_template_is_filled_wherever_a_job_file_is_read(api: FakeApi, shoal: Shoal, file: str, verb: str) -> None:
+    api.on("PUT", f"{JOBS}/diff", {"Diff": "", "Warnings": None})
+    refused = shoal("job", verb, file, "-V", "name=x")
+    assert (refused.code, "line 3: failed to execute template: no value for 'n'" in refused.err) == (2, True)
+    assert shoal("job", verb, file, "-V", "name=x", "-V", "n=3").code == 0
+    assert [one["Job"]["Name"] for one in api.sent("PUT")] == ([] if verb == "validate" else ["x"])
+
+
 def test_a_dry_run_shows_what_would_change(api: FakeApi, shoal: Shoal, file: str) -> None:
     api.on("PUT", f"{JOBS}/diff", {"Diff": '-   "Count": 2,\n+   "Count": 3,\n', "Warnings": None})
     done = shoal("job", "run", file, "-V", "name=x", "-V", "n=3", "--dry-run")

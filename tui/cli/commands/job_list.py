@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from orchestrator.client import OrchestratorClient
     from orchestrator.contract.api import HistoryList, JobList
     from orchestrator.contract.execution import Execution
-    from orchestrator.contract.job import Job
 
 NEWEST = 50
 """So many jobs are listed unless told otherwise."""
@@ -254,10 +253,11 @@ async def _versions(context: Context, job: str, namespace: str, options: TableOp
     async with context.client(namespace) as client:
         wanted = await named(client, job, context.settings.instance_id())
         answer = await client.versions(wanted)
+        submitted = await _submitted(client, wanted)
         column = Column(context.output, is_wide=options.wide)
         rows = [
             (
-                column.time(await _submitted(client, one)),
+                column.time(submitted.get(one.version) or moment(one.modify_time)),
                 str(one.version),
                 one.state.state_type.value,
                 str(one.count),
@@ -267,11 +267,10 @@ async def _versions(context: Context, job: str, namespace: str, options: TableOp
         show_list(context, options, ("Created At", "Job Version", "State", "Count"), rows, body=answer)
 
 
-async def _submitted(client: "OrchestratorClient", version: "Job") -> str:
-    """When a version was submitted: that is when its history begins, for the times of the job itself do not tell.
+async def _submitted(client: "OrchestratorClient", job: str) -> dict[int, str]:
+    """When each version was submitted: that is when its history begins, for the times of the job itself do not tell.
 
     Its CreateTime is the first version's, and its ModifyTime that of its last change.
     """
-    first = await client.history(version.id, version=version.version, event_type="job", limit=1)
-    line = first.items[0] if first.items else None
-    return (line.event.timestamp or line.time) if line else moment(version.modify_time)
+    told = await every_line(client, job, 0, "", {"all_versions": True, "event_type": "job"})
+    return {line.job_version: line.event.timestamp or line.time for line in reversed(told.items)}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from tui.cli.commands.job_run import read_checked
+from tui.cli.commands.job_run import file_options, read_checked
 from tui.cli.context import Context
 from tui.cli.diagnostics import CommandError, ExitCode, Finding
 from tui.cli.options import namespace_option
@@ -19,15 +19,15 @@ MOST_NODES = 20
 
 
 @click.command()
-@click.argument("file", required=False, metavar="FILE")
 @namespace_option
+@file_options
 @click.pass_obj
-def plan(context: Context, /, file: str | None, namespace: str) -> int:
+def plan(context: Context, /, namespace: str, **source: Any) -> int:
     """Say what submitting a job file (`-` or none: stdin) would do: new or update, what changes, which nodes match.
 
     Nothing is submitted. Exit code: 0, also where nothing would change; 2 the job is not valid.
     """
-    return context.run(_plan(context, read_checked(file), namespace))
+    return context.run(_plan(context, read_checked(**source), namespace))
 
 
 async def _plan(context: Context, job: Any, namespace: str) -> ExitCode:

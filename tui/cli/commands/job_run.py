@@ -1,52 +1,49 @@
 """`job run` and `job validate`: a job file, checked here before anything is sent."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from orchestrator.contract.job import Job
 from tui.cli.context import Context
 from tui.cli.diagnostics import CommandError, ExitCode, Finding, note
-from tui.cli.options import flag
+from tui.cli.options import flag, together
 from tui.cli.submission import INVALID, RunOptions, checked, run_options, submit
 from tui.cli.template import filled, variables_of
 from tui.jobfile import JobFileError, read_job_file
 
+file_options = together(
+    click.argument("file", required=False, metavar="FILE"),
+    click.option("-V", "--template-vars", multiple=True, metavar="K=V", help="Put V where the file says {{.K}}."),
+    click.option(
+        "-E", "--template-envs", multiple=True, metavar="NAME", help="The same from environment variables: a pattern."
+    ),
+    flag("--no-template", help="Take {{ }} as it is."),
+)
+"""A job file, and how it is read: the same wherever one is."""
+
 
 @click.command()
-@click.argument("file", required=False, metavar="FILE")
 @run_options
-@click.option("-V", "--template-vars", multiple=True, metavar="K=V", help="Put V where the file says {{.K}}.")
-@click.option(
-    "-E", "--template-envs", multiple=True, metavar="NAME", help="The same from environment variables: a pattern."
-)
-@flag("--no-template", help="Take {{ }} as it is.")
+@file_options
 @click.pass_obj
-def run(
-    context: Context,
-    /,
-    file: str | None,
-    template_vars: tuple[str, ...],
-    template_envs: tuple[str, ...],
-    no_template: bool,  # noqa: FBT001 - click passes options by name
-    **options: Any,
-) -> int:
+def run(context: Context, /, **given: Any) -> int:
     """Submit a job file (YAML or JSON; `-` or none: stdin) and wait for its end.
 
     Exit code: 0 completed, 1 not, 2 the file is not valid (nothing is sent), 124 waiting timed out, 130 interrupted.
     """
-    variables = None if no_template else variables_of(template_vars, template_envs)
-    return submit(context, read_checked(file, variables), RunOptions(**options), has_diff=True)
+    options = RunOptions(**{name: given.pop(name) for name in RunOptions.__struct_fields__})
+    return submit(context, read_checked(**given), options, has_diff=True)
 
 
 @click.command()
-@click.argument("file", required=False, metavar="FILE")
+@file_options
 @click.pass_obj
-def validate(context: Context, /, file: str | None) -> int:
+def validate(context: Context, /, **source: Any) -> int:
     """Check a job file (`-` or none: stdin). Nothing is sent. Exit code 2 lists every problem."""
-    read_checked(file)
+    read_checked(**source)
     if context.wants_json:
         context.output.json({"Valid": True})
     else:
@@ -54,11 +51,14 @@ def validate(context: Context, /, file: str | None) -> int:
     return ExitCode.OK
 
 
-def read_checked(file: str | None, variables: Mapping[str, str] | None = None) -> Any:
-    """The checked job of a file (`-` or none: stdin); variables are put in first, None = it is no template.
+def read_checked(
+    *, file: str | None, template_vars: tuple[str, ...], template_envs: tuple[str, ...], no_template: bool
+) -> Job:
+    """The checked job of a file (`-` or none: stdin), read as `file_options` say.
 
     Raises CommandError (2) with every problem, its path and line.
     """
+    variables = None if no_template else variables_of(template_vars, template_envs)
     try:
         if file and file != "-" and variables is None:
             read = read_job_file(Path(file))

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from tui.cli.commands.job_run import file_options, read_checked
 from tui.cli.context import Context, named
 from tui.cli.diagnostics import ExitCode, UsageError
 from tui.cli.options import job_argument, namespace_option, version_option
@@ -40,13 +41,11 @@ async def _rerun(context: Context, job: str, namespace: str, version: int, reaso
 
 
 @click.command()
-@click.argument("file", required=False, metavar="FILE")
+@file_options
 @click.pass_obj
-def diff(context: Context, /, file: str | None) -> int:
+def diff(context: Context, /, **source: Any) -> int:
     """Show what submitting a job file would change in the job of its name. Nothing is stored."""
-    from tui.cli.commands.job_run import read_checked
-
-    return context.run(_diff(context, read_checked(file)))
+    return context.run(_diff(context, read_checked(**source)))
 
 
 async def _diff(context: Context, job: Any) -> int:
