@@ -25,6 +25,12 @@ LINES_AT_ONCE = 1024
 """Between two times that others may run."""
 FARTHEST = 1 << 40
 """No byte of a log has a higher offset."""
+FIRST_SECONDS = 1.0
+"""How long a node that is asked for what it has not shipped yet is waited for; it ships at once, if it has anything."""
+NEXT_SECONDS = 0.25
+"""How long another piece is waited for: it ships one stream after the other."""
+PIECES = 8
+"""As many of them, and what else comes was not there when it was asked for."""
 
 
 class LogSource(Protocol):
@@ -178,6 +184,17 @@ class Logbook:
                 await news.wait()
                 news = watch.news
                 await self._look_again(log, is_asked=watch.has_ended)
+
+    async def freshen(self, execution_id: ExecutionId) -> None:
+        """Have the node of a running execution ship what is written already: unasked it may keep it for seconds."""
+        patience = FIRST_SECONDS
+        with self._watching(execution_id, is_wanted=True) as watch, contextlib.suppress(TimeoutError):
+            for _ in range(PIECES):
+                async with asyncio.timeout(patience):
+                    await watch.news.wait()
+                if watch.has_ended:
+                    return
+                patience = NEXT_SECONDS
 
     async def delete(self, execution_id: ExecutionId) -> None:
         """Remove what was shipped of a log; nothing there is fine."""

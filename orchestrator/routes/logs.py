@@ -25,7 +25,7 @@ from orchestrator.core.model import ExecutionRecord
 from orchestrator.errors import AttemptNotFoundError, InvalidRequestError, OrchestratorError
 from orchestrator.logbook import BOTH, LogPiece
 from orchestrator.routes.backend import Backend
-from orchestrator.routes.logstream import Emit, JobLog, LogWish
+from orchestrator.routes.logstream import WRITING, Emit, JobLog, LogWish
 from orchestrator.routes.partitions import attempts_of
 from orchestrator.routes.views import rfc3339
 from orchestrator.routes.wire import HttpRequest, answer, query
@@ -193,6 +193,8 @@ async def write_wanted(socket: Socket, job_id: str, backend: Backend, emit: Emit
     asked = query(given, StreamQuery)
     entry = await backend.reactor.entry(job_id, asked.namespace)
     record = await wanted_execution(backend, entry, asked)
+    if record.state in WRITING and asked.follow is asked.tail:  # where the log is now: to end there, or to begin there
+        await backend.logbook.freshen(record.id)
     begin = {}
     if asked.tail:
         begin = {stream: size for stream, (_, size) in (await backend.logbook.extents(record.id)).items()}

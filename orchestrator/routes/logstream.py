@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from orchestrator.contract.agent import Stream
 from orchestrator.contract.api import STREAM_NUMBERS, LogFrameValue
+from orchestrator.contract.execution import ExecutionState
 from orchestrator.contract.ids import SECOND, ExecutionId, Timestamp, after
 from orchestrator.contract.partitions import SETTLED
 from orchestrator.contract.units import duration
@@ -30,6 +31,8 @@ PAGE = 500
 BLOCK = 64 << 10
 PERIOD = 0.05
 """Seconds between two looks at a job that is followed, at least."""
+WRITING = (ExecutionState.RUNNING, ExecutionState.PUBLISHING)
+"""When a node may have lines that it has not shipped."""
 Emit = Callable[[LogFrameValue], Awaitable[None]]
 
 
@@ -72,7 +75,12 @@ class JobLog:
             await self.follow(set(wanted))
             return
         for begin in range(0, len(wanted), PAGE):
-            for record in await self.attempts(wanted[begin : begin + PAGE], is_first=True):
+            records = await self.attempts(wanted[begin : begin + PAGE], is_first=True)
+            async with asyncio.TaskGroup() as asking:
+                for record in records:
+                    if record.state in WRITING:
+                        asking.create_task(self.backend.logbook.freshen(record.id))
+            for record in records:
                 await self.read(record)
         if self.number and len(wanted) == 1 and not self.seen:
             raise AttemptNotFoundError(self.entry.id, wanted[0], self.number)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -91,6 +92,26 @@ async def test_errors_come_as_frames(api: Api) -> None:
     assert "unable to find execution e-1 in job" in wrong
     plain = await api.ask("GET", f"{JOBS}/golden/logs")
     assert (plain.status_code, plain.json()["Code"]) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize("query", ["", "partitions=all"])
+async def test_a_running_log_is_read_as_it_is_written_not_as_it_was_shipped(api: Api, query: str) -> None:
+    await api.submit(count=1)
+    agent = Agent(api)
+    await agent.sync()
+    agent.run(0)
+    await agent.sync()
+    execution = agent.at(0)
+    await agent.put_log(execution, "out", 0, b"shipped\n")
+    async with socket_of(api, query) as socket:
+        while not agent.assigned[execution].is_followed:
+            await agent.sync()
+        await agent.put_log(execution, "out", 8, b"written\n")
+        await agent.put_log(execution, "err", 0, b"too\n")
+        values = [msgspec.json.decode(frame)["value"] for frame in await rest(socket)]
+    assert sorted(value["Line"] for value in values) == ["shipped\n", "too\n", "written\n"]
+    await agent.sync()
+    assert not agent.assigned[execution].is_followed, "asked for once"
 
 
 async def test_many_partitions_come_in_one_stream(api: Api) -> None:
