@@ -13,7 +13,7 @@ from orchestrator.contract.api import ExecutionList, HistoryList, PagingToken, R
 from orchestrator.contract.execution import DesiredState
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import SECOND, ExecutionId, JobId, Timestamp, is_execution_id
-from orchestrator.contract.job import Job, JobState, JobStateType, SpecConfig
+from orchestrator.contract.job import ENDLESS, Job, JobState, JobStateType, SpecConfig
 from orchestrator.core.cluster import JobEntry
 from orchestrator.core.model import ExecutionRecord
 from orchestrator.errors import ExecutionNotFoundError, InvalidRequestError, OrchestratorError
@@ -209,6 +209,10 @@ def with_job(record: ExecutionRecord, jobs: Snapshots) -> bytes:
 async def list_results(request: HttpRequest, job_id: FromPath[str], backend: NamedDependency[Backend]) -> Listing:
     """Where the results of a job are: one item a completed partition that has published any, in their order."""
     entry = await backend.reactor.entry(job_id, query(request.query_params, ExecutionsQuery).namespace)
+    kind = entry.record.job.type
+    if kind in ENDLESS:
+        message = f"job type {kind} does not support results"
+        raise InvalidRequestError(message)
     url_of = archive_urls(request, backend, entry.id)
     pages = (
         [msgspec.json.encode(place) for record in page if (place := published(record, url_of))]

@@ -112,6 +112,15 @@ async def test_a_log_is_taken_by_offset_and_only_from_its_own_node(api: Api) -> 
     assert (await agent.put_log(execution, "err", 0, large)).json() == {"Size": len(large)}
 
 
+async def test_a_job_without_an_end_has_no_results(api: Api) -> None:
+    for kind in ("service", "daemon"):
+        await api.submit(kind, Type=kind, count=1)
+        refused = await api.ask("GET", f"{JOBS}/{kind}/results")
+        said = refused.json()
+        assert (refused.status_code, said["Code"]) == (400, "BadRequest")
+        assert said["Message"] == f"job type {kind} does not support results"
+
+
 async def test_a_result_is_kept_listed_and_fetched(api: Api) -> None:
     agent = Agent(api)
     job_id = await api.submit(count=2, Publisher={"Type": "orchestrator"})
