@@ -57,7 +57,7 @@ def limited(app: ASGIApp) -> ASGIApp:
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         address = scope["client"][0] if scope["client"] else ""
         path = scope["path"]
-        is_node = path.startswith(UNLIMITED) and not path.endswith(JOIN)
+        is_node = path.startswith(UNLIMITED) and not path.rstrip("/").endswith(JOIN)
         if is_node or buckets.admits(address, monotonic()):
             await app(scope, receive, send)
         else:
