@@ -301,10 +301,10 @@ class OrchestratorClient(Connection):
         return await self._get(f"{_job(job)}/logs/search", LogMatches, query)
 
     async def log_range(
-        self, job: str, index: int, attempt: int, stream: str, *, offset: int = 0, limit: int = 0, grep: str = ""
+        self, job: str, index: int, attempt: int, stream: str, *, offset: int = 0, limit: int = 0, fresh: bool = False
     ) -> LogRange:
-        """A piece of one attempt's log; a negative offset counts from the end."""
-        query: Query = {"stream": stream, "offset": offset, "limit": limit or None, "grep": grep}
+        """A piece of one attempt's log; a negative offset counts from the end. `fresh`: as it is written, see `docs/api.md`."""
+        query: Query = {"stream": stream, "offset": offset, "limit": limit or None, "fresh": fresh or None}
         return await self._get(f"{_job(job)}/partitions/{index}/attempts/{attempt}/log", LogRange, query)
 
     # Nodes and the orchestrator itself

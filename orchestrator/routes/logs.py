@@ -50,6 +50,8 @@ class RangeQuery(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
     limit: Annotated[int, Meta(ge=0, le=MOST)] = 0
     grep: str = ""
+    fresh: bool = False
+    """Whether a node that still writes it is asked for what it has not shipped yet, which takes it a moment."""
 
 
 class StreamQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,8 @@ async def get_log(
     record = next((one for one in records if one.attempt == attempt), None)
     if record is None:
         raise AttemptNotFoundError(entry.id, index, attempt)
+    if asked.fresh and record.state in WRITING:
+        await backend.logbook.freshen(record.id)
     offset = asked.offset
     if offset < 0:
         offset = max(0, (await backend.logbook.extents(record.id))[stream][1] + offset)

@@ -1,6 +1,7 @@
 """Logs over WebSocket: Bacalhau's frames for one execution, ours for many partitions, followed over attempts."""
 
 import asyncio
+import base64
 import contextlib
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,11 @@ async def test_a_running_log_is_read_as_it_is_written_not_as_it_was_shipped(api:
     assert sorted(value["Line"] for value in values) == ["shipped\n", "too\n", "written\n"]
     await agent.sync()
     assert not agent.assigned[execution].is_followed, "asked for once"
+    asking = asyncio.create_task(api.get(f"{JOBS}/golden/partitions/0/attempts/1/log", fresh="true"))
+    while not agent.assigned[execution].is_followed:
+        await agent.sync()
+    await agent.put_log(execution, "out", 16, b"more\n")
+    assert base64.b64decode((await asking)["Data"]) == b"shipped\nwritten\nmore\n"
 
 
 async def test_many_partitions_come_in_one_stream(api: Api) -> None:

@@ -102,18 +102,21 @@ async def raw_log(
         options = LogOptions(select=str(index), attempt=str(attempt), stream=stream, has_prefix=False)
         await stream_logs(context, client, job, options)
         return
-    streams = [_pieces(client, job, index, attempt, name) for name in ([stream] if stream else ["out", "err"])]
+    names = [stream] if stream else ["out", "err"]
+    streams = [_pieces(client, job, index, attempt, name, is_fresh=name == names[0]) for name in names]
     async for piece in _merged(streams):
         context.output.raw(piece)
 
 
 async def _pieces(
-    client: OrchestratorClient, job: str, index: int, attempt: int, stream: str
+    client: OrchestratorClient, job: str, index: int, attempt: int, stream: str, *, is_fresh: bool
 ) -> AsyncIterator[tuple[str, bytes]]:
-    """A log in pieces, each with the time (RFC 3339) at which its bytes had been seen."""
+    """A log in pieces, each with the time (RFC 3339) at which its bytes had been seen; `is_fresh`: both logs as they are now."""
     offset = 0
     while True:
-        part = await client.log_range(job, index, attempt, stream, offset=offset, limit=PIECE)
+        part = await client.log_range(
+            job, index, attempt, stream, offset=offset, limit=PIECE, fresh=is_fresh and not offset
+        )
         at = part.offset
         for stamp in part.stamps:
             end = min(stamp.offset, part.next_offset)

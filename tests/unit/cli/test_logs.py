@@ -93,7 +93,10 @@ def test_one_partition_is_raw_bytes_in_the_order_in_which_they_came(
 ) -> None:
     logs = {"out": (b"one\xff\nthree\n", [[5, "T1"], [11, "T3"]]), "err": (b"two\n", [[4, "T2"]])}
 
+    fresh = []
+
     def log(request: httpx.Request) -> Answer:
+        fresh.append("fresh" in request.url.params)
         content, stamps = logs[request.url.params["stream"]]
         offset = int(request.url.params["offset"])
         piece = content[offset : offset + 6]
@@ -111,6 +114,7 @@ def test_one_partition_is_raw_bytes_in_the_order_in_which_they_came(
     monkeypatch.setattr(Output, "raw", lambda _, content: written.append(content))
     assert shoal("job", "logs", "fish", "--select", "3").code == 0
     assert b"".join(written) == b"one\xff\ntwo\nthree\n"
+    assert (fresh[0], any(fresh[1:])) == (True, False), "the node is asked once for what it has not shipped"
 
 
 def test_a_partition_that_has_not_begun_says_so(api: FakeApi, shoal: Shoal) -> None:
