@@ -147,6 +147,7 @@ class ShoalApp(InTurn[int], inherit_bindings=False):
                 colours=self.options.colours or self.console.color_system or "truecolor",
                 is_ascii=self.options.is_ascii,
                 is_mono=self.has_no_color or self.theme == "monochrome",
+                has_no_color=self.has_no_color,
                 theme=self.theme,
             )
         return self._palette

@@ -21,8 +21,8 @@ TAIL = 200
 """Lines of each log to begin with."""
 MOST_A_SECOND = 2_000
 """More lines a second than anybody can read: the rest is counted, and is on the server."""
-COLOURS = (39, 179, 114, 176, 186, 173, 80, 146, 215, 151, 110, 218)
-"""Of the tags, by partition: numbers of the 256."""
+TAGS = 6
+"""Colours of the tags, by partition: those of the letters in a grid."""
 TAG = re.compile(rb"^(?:\x1b\[[\d;]*m)?(\d+)\.(\d+)")
 
 
@@ -87,8 +87,9 @@ class LogsPage(LogPage, inherit_bindings=False):
             self.fresh += 1
             return
         partition, attempt = value.partition or 0, value.attempt or 0
-        colour = COLOURS[partition % len(COLOURS)]
-        tag = f"\x1b[38;5;{colour}m{partition}.{attempt}\x1b[0m "
+        colour = self.shoal.palette.style(f"letter-{partition % TAGS}").color
+        begin = f"\x1b[{';'.join(colour.get_ansi_codes())}m" if colour else ""
+        tag = f"{begin}{partition}.{attempt}\x1b[0m "
         line = value.line.rstrip("\n").replace("\n", "\\n")
         stream = ERR if value.type == 2 else OUT
         at = seconds_of(value.time) or self.text.latest

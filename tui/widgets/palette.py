@@ -5,7 +5,7 @@ reverse have to do. With `ascii` every glyph has a plain character.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 from rich.color import Color
@@ -13,7 +13,7 @@ from rich.style import Style
 from textual.dom import DOMNode
 
 from tui.model.cells import LOOKS, Look
-from tui.styles.themes import ATTEMPT_RAMP, DURATION_RAMP, LETTER_COLOURS, STATES, table_of
+from tui.styles.themes import ROWS, STATES, ramps_of, table_of
 
 FILLED = ("failed", "failed-most", "retrying")
 """Trouble is loud: these fill their cells."""
@@ -74,40 +74,54 @@ class Palette(msgspec.Struct, frozen=True, kw_only=True):
         return text.translate(ASCII).encode("ascii", "replace").decode()
 
 
-def make(variables: Mapping[str, str], *, colours: str, is_ascii: bool, is_mono: bool, theme: str = "dark") -> Palette:
-    """The palette of a theme and its CSS variables. `colours` is what the terminal has: truecolor, 256 or standard."""
+def make(
+    variables: Mapping[str, str],
+    *,
+    colours: str,
+    is_ascii: bool,
+    is_mono: bool,
+    has_no_color: bool = False,
+    theme: str = "dark",
+) -> Palette:
+    """The palette of a theme and its CSS variables. `colours` is what the terminal has: truecolor, 256 or standard.
+
+    `is_mono`: states have no colours; `has_no_color`: nothing has, and all is drawn in the terminal's own two.
+    """
     table = table_of(theme, colours)
-    background = Style.parse(f"on {variables['background']}") if not is_mono else Style()
+    background = Style() if has_no_color else Style(bgcolor=Color.parse(variables["background"]))
+
+    is_loud = theme == "high-contrast" or colours == "standard"
+    row = ROWS.get(theme, variables["panel"]) if colours == "256" else variables["panel"]
+    ground = "black" if colours == "standard" and theme != "light" else variables["background"]
+    cursor = Style(color=Color.parse(ground), bgcolor=Color.parse(variables["foreground"]), bold=True)
 
     def colour(name: str) -> str:
         return variables[f"state-{name}"] if colours == "truecolor" else table[name]
 
-    if is_mono:
+    if has_no_color:
         styles = dict(MONO)
+    elif is_mono:
+        grey = Style(color=Color.parse(variables["state-muted"]))
+        background += Style(color=Color.parse(variables["foreground"]))
+        styles = {**MONO, "muted": grey, "waiting": grey}
     else:
         styles = {}
         for name in ("muted", *STATES):
             styles[name] = Style(color=Color.parse(colour(name)))
-            styles[f"{name}-filled"] = Style(
-                color=Color.parse("black" if colours == "standard" else variables["background"]),
-                bgcolor=Color.parse(colour(name)),
-                bold=True,
-            )
+            styles[f"{name}-filled"] = Style(color=Color.parse(ground), bgcolor=Color.parse(colour(name)), bold=True)
         styles["publishing"] = styles["running"]
         styles["stopping"] = styles["running"]
         styles["unselected"] = styles["waiting"]
-        styles |= _ramps(colour, colours=colours)
+        styles |= _ramps(theme, colours)
         styles |= {
             "title": Style(bold=True, color=Color.parse(variables["foreground"])),
             "key": Style(bold=True, color=Color.parse(variables["accent"])),
             "error": styles["failed"] + Style(bold=True),
-            "match": Style(color=Color.parse("black"), bgcolor=Color.parse(colour("running"))),
-            "match-now": Style(color=Color.parse("black"), bgcolor=Color.parse(colour("failed")), bold=True),
+            "match": styles["running-filled"] + Style(bold=False),
+            "match-now": styles["failed-filled"],
             "stderr": styles["failed"],
-            "cursor": Style(
-                color=Color.parse(variables["background"]), bgcolor=Color.parse(variables["foreground"]), bold=True
-            ),
-            "cursor-row": Style(bgcolor=Color.parse(variables["panel"]), bold=True),
+            "cursor": cursor,
+            "cursor-row": cursor if is_loud else Style(bgcolor=Color.parse(row), bold=True),
             "plain": Style(color=Color.parse(variables["foreground"])),
         }
     cells = []
@@ -131,18 +145,13 @@ def style_of(look: Look) -> str:
     return f"{look.style.partition('-most')[0]}-filled" if look.style in FILLED else look.style
 
 
-def _ramps(colour: Callable[[str], str], *, colours: str) -> dict[str, Style]:
+def _ramps(theme: str, colours: str) -> dict[str, Style]:
     """The styles of the lenses other than the state's."""
-    few = colours == "standard"
-    ramp = ("blue", "cyan", "magenta", "bright_magenta", "bright_white") if few else ATTEMPT_RAMP
-    heat = ("blue", "cyan", "yellow", "bright_red") if few else DURATION_RAMP
-    letters = ("cyan", "yellow", "green", "magenta", "bright_yellow", "bright_red") if few else LETTER_COLOURS
-    named = {
-        f"attempt-{at + 1}": colour("completed") if shade == "completed" else shade for at, shade in enumerate(ramp)
+    return {
+        f"{name}-{at}": Style(color=Color.parse(shade), bold=name == "letter")
+        for name, shades in ramps_of(theme, colours).items()
+        for at, shade in enumerate(shades, 1 if name == "attempt" else 0)
     }
-    named |= {f"duration-{at}": shade for at, shade in enumerate(heat)}
-    named |= {f"letter-{at}": shade for at, shade in enumerate(letters)}
-    return {name: Style(color=Color.parse(shade), bold=name.startswith("letter")) for name, shade in named.items()}
 
 
 def of(widget: DOMNode) -> Palette:

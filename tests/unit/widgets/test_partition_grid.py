@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from orchestrator.contract.partitions import PartitionState as S
 from tui.feed import JobView
 from tui.model.job import JobModel
-from tui.styles.themes import THEMES
+from tui.styles.themes import DARK, THEMES
 from tui.widgets import palette
 from tui.widgets.partition_grid import PartitionGrid
 
@@ -69,7 +69,7 @@ async def test_failed_cells_are_filled_and_every_segment_has_a_background(grid: 
     failed = next(segment for segment in strip if segment.text == "✗")
     assert failed.style is not None
     assert failed.style.bgcolor is not None
-    assert failed.style.bgcolor.name == "#ef6400"
+    assert failed.style.bgcolor.name == DARK["failed"]
     assert all(segment.style is not None and segment.style.bgcolor is not None for segment in strip)
 
 
