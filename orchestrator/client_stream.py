@@ -15,6 +15,7 @@ from orchestrator import client_fold
 from orchestrator.client import JOBS, ClientError, OrchestratorClient, UnreachableError
 from orchestrator.client_http import Query, not_offered, refusal, unreachable
 from orchestrator.contract.api import STREAM_NUMBERS, LogFrame, LogFrameValue
+from orchestrator.contract.execution import Execution
 from orchestrator.contract.job import Job
 from orchestrator.contract.overview import ClusterFrame
 from orchestrator.contract.partitions import LIVE_WORDS, UNSETTLED_WORDS, Attempt, Frame, Grid
@@ -118,6 +119,8 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
     stream: str = ""
     """`out`, `err`, or empty for both."""
     timestamps: bool = False
+    execution: Execution | None = None
+    """Only of this one, of whichever version it is; nothing tells then when a line was written."""
 
 
 async def logs(client: OrchestratorClient, job: str, wanted: LogQuery) -> AsyncGenerator[LogFrameValue, None]:
@@ -125,6 +128,12 @@ async def logs(client: OrchestratorClient, job: str, wanted: LogQuery) -> AsyncG
 
     Raises ClientError with what the server says in an error frame, UnreachableError when the stream breaks off.
     """
+    one = wanted.execution
+    if one is not None:
+        async with aclosing(_lines_of_attempt(client, job, client_fold.attempt(one.attempt, one), wanted)) as lines:
+            async for line in lines:
+                yield msgspec.structs.replace(line, partition=one.partition_index, attempt=one.attempt)
+        return
     if not client.has_partitions:
         async with aclosing(_logs_of_executions(client, job, wanted)) as lines:
             async for line in lines:

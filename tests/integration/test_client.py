@@ -6,7 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from orchestrator.client import ClientError, OrchestratorClient
-from orchestrator.client_stream import watch, watch_cluster
+from orchestrator.client_stream import LogQuery, logs, watch, watch_cluster
 from orchestrator.contract.agent import InputObject, Inputs, LogTail, Stream
 from orchestrator.contract.decode import decode_job
 from orchestrator.contract.execution import Cause
@@ -27,6 +27,20 @@ def job(count: int) -> Job:
     found = decode_job(plain_job("golden", count=count, Retry={"MaxAttempts": 1})).job
     assert found is not None
     return found
+
+
+async def test_the_log_of_an_execution_of_an_earlier_version_can_be_read(api: Api, client: OrchestratorClient) -> None:
+    agent = Agent(api)
+    await agent.sync()
+    await client.submit(job(1))
+    await agent.sync()
+    former = agent.end(0, tails=(LogTail(stream=Stream.OUT, offset=0, content=b"a\nb\n"),))
+    await agent.sync()
+    await client.rerun("golden")
+    (old,) = [one for one in (await client.executions("golden", all_versions=True)).items if one.id == former]
+    for tail, lines in ((None, ["a\n", "b\n"]), (1, ["b\n"])):
+        found = [frame async for frame in logs(client, "golden", LogQuery(execution=old, tail=tail))]
+        assert [(frame.partition, frame.attempt, frame.line) for frame in found] == [(0, 1, line) for line in lines]
 
 
 async def test_a_job_is_planned_submitted_held_and_listed(api: Api, client: OrchestratorClient) -> None:

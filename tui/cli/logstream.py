@@ -10,6 +10,7 @@ from orchestrator.client import OrchestratorClient
 from orchestrator.client_stream import LogQuery
 from orchestrator.client_stream import logs as log_frames
 from orchestrator.contract.api import LogFrameValue
+from orchestrator.contract.execution import Execution
 from tui.cli.context import Context
 from tui.cli.diagnostics import note
 from tui.cli.printable import SAFE_IN_LOGS, printable
@@ -31,6 +32,8 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     timestamps: bool = False
     grep: str = ""
     has_prefix: bool = True
+    execution: Execution | None = None
+    """Only of this one, which may be of an earlier version."""
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -53,6 +56,7 @@ async def stream_logs(context: Context, client: OrchestratorClient, job: str, op
         since=options.since,
         stream=options.stream,
         timestamps=options.timestamps or context.wants_json,
+        execution=options.execution,
     )
     matches = re.compile(options.grep).search if options.grep else None
     write = _writer(context, options)

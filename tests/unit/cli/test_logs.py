@@ -6,10 +6,12 @@ import httpx
 import pytest
 
 from orchestrator.client_stream import LogQuery
-from orchestrator.contract.api import LogFrameValue
+from orchestrator.contract.api import ExecutionList, LogFrameValue
 from orchestrator.contract.partitions import Rows
+from orchestrator.routes.views import execution_of
 from tests.helpers.cli import Shoal
 from tests.helpers.fake_api import JOBS, Answer, FakeApi, grid_of, row
+from tests.helpers.records import execution_record
 from tui.cli import logstream
 from tui.cli.output import Output
 
@@ -53,6 +55,17 @@ def test_flags_reach_the_stream(shoal: Shoal, queries: list[LogQuery]) -> None:
     assert queries == [LogQuery(follow=True, tail=5, since="90", stream="err", attempt="all")]
     shoal("job", "logs", "fish", "--select", "failed", "--tail")
     assert queries[1] == LogQuery(partitions="failed", tail=0)
+
+
+def test_an_execution_of_an_earlier_version_is_found_by_the_beginning_of_its_id(
+    api: FakeApi, shoal: Shoal, queries: list[LogQuery]
+) -> None:
+    old = execution_of(execution_record(7))
+    api.on("GET", f"{ONE}/executions", ExecutionList(next_token="", items=(old,)))
+    assert shoal("job", "logs", "fish", "-e", old.id[:-1]).out == "hello\n\x1b[31mred"
+    assert queries == [LogQuery(partitions="", execution=old)]
+    assert shoal("job", "logs", "fish", "-e", old.id, "--timestamps").code == 2
+    assert shoal("job", "logs", "fish", "-e", "e-none").code == 3
 
 
 def test_lines_can_be_picked_and_shown_with_their_time(shoal: Shoal, queries: list[LogQuery]) -> None:

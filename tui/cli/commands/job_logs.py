@@ -107,6 +107,9 @@ async def _logs(context: Context, job: str, namespace: str, execution_id: str, o
             raise UsageError(message)
         if execution_id:
             options = await _of_execution(client, grid, execution_id, options)
+            if options.execution is not None:
+                await stream_logs(context, client, grid.job_id, options)
+                return ExitCode.OK
         elif grid.count > MOST and not options.select and not options.follow:
             raise _too_many(grid, job)
         only = _only_partition(grid, options.select)
@@ -146,7 +149,7 @@ def _only_partition(grid: "Grid", select: str) -> int | None:
 async def _of_execution(
     client: "OrchestratorClient", grid: "Grid", execution_id: str, options: LogOptions
 ) -> LogOptions:
-    """Partition and attempt of an execution, by what its id begins with."""
+    """Partition and attempt of an execution, by what its id begins with; one of an earlier version as it is."""
     rows = await every_row(client, grid.job_id, EVERY)
     for row in rows.items:
         if row.execution_id.startswith(execution_id):
@@ -156,8 +159,15 @@ async def _of_execution(
             for attempt in (await client.partition(grid.job_id, row.index)).attempts:
                 if attempt.execution_id.startswith(execution_id):
                     return _with(options, select=str(row.index), attempt=str(attempt.attempt))
+    for execution in (await client.executions(grid.job_id, all_versions=True)).items:
+        if execution.id.startswith(execution_id):
+            if options.since or options.timestamps:
+                message = "--since, --timestamps: of an execution of an earlier version it is not told when a line was written"
+                raise UsageError(message)
+            return _with(options, execution=execution, has_prefix=False)
     message = f"execution not found: {execution_id}"
-    raise CommandError(message, ExitCode.NOT_FOUND, hint=f"list them with: shoal job executions {grid.job_id}")
+    hint = f"list them with: shoal job executions {grid.job_id} --all-versions"
+    raise CommandError(message, ExitCode.NOT_FOUND, hint=hint)
 
 
 def _too_many(grid: "Grid", job: str) -> CommandError:
