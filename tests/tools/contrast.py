@@ -11,8 +11,8 @@ from tui.widgets.palette import Palette
 LEAST = {"dark": 4.5, "light": 4.5, "high-contrast": 7.0}
 OF_SIXTEEN = {("dark", "completed"): 4.1, ("high-contrast", "completed"): 4.1, ("light", "stopped"): 2.8}
 """Of 16 colours, which are the terminal's own to choose, there are too few for seven that differ, and can all be read so well."""
-LENSES = ("attempt", "duration", "letter")
-"""Styles of cells and tags, which never stand in a row that the cursor can be in."""
+LENSES = ("attempt", "duration")
+"""Styles of cells, which never stand in a row that the cursor can be in."""
 FEW = 4.5
 """Of so few, none can be asked for more than this."""
 

@@ -278,7 +278,10 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         is_here = position == self.cursor and self.has_focus
         lead = Segment(prefix, palette.style("key" if is_here else "muted"))
         strip = Strip([lead, *strip]).adjust_cell_length(width, base)
-        return strip.apply_style(palette.style("cursor-row")) if is_here and not is_match else strip
+        if not is_here or is_match:
+            return strip
+        row = palette.style("cursor-row")
+        return Strip([Segment(text, style + row if style else row) for text, style, _ in strip], width)
 
     def _style(self, look: Look) -> Style:
         if look is PLAIN:

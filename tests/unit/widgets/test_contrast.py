@@ -56,6 +56,25 @@ async def test_what_stands_in_a_field_can_be_read(theme: str, name: str, tmp_pat
     assert not found
 
 
+@pytest.mark.parametrize("theme", [theme.name for theme in themes.THEMES])
+async def test_the_line_under_the_cursor_of_a_log_is_seen(theme: str, tmp_path: Path) -> None:
+    app = app_for(rich_cluster(), theme=theme, home=tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shows(pilot, "fish")
+        await pilot.press("enter", "l")
+        await shows(pilot, "2 lines")
+        await shows(pilot, "err")
+        here = next(strip for strip in strips(app) if strip.text.strip() == "err")
+        assert here.cell_length == 120
+        plain = next(strip for strip in strips(app) if not strip.text.strip())
+        ground = plain._segments[0].style
+    for segment in here:
+        assert segment.style is not None
+        assert ground is not None
+        back = name_of(segment.style, "color" if segment.style.reverse else "bgcolor")
+        assert ratio(back, name_of(ground, "bgcolor")) >= 1.15
+
+
 def written(app: ShoalApp) -> Iterator[tuple[str, float]]:
     """What is written on the screen, each with how well it can be read; under a dialog nothing is to be."""
     shown = [child.region for child in app.screen.children if child.display]
