@@ -236,6 +236,8 @@ class NodeEntry(msgspec.Struct, kw_only=True):
     lease_until: Timestamp = NEVER
     seq: int = 0
     """Of the last sync observed in this session."""
+    former: tuple[str, ...] = ()
+    """The last sessions before this one, since this process began: none of them comes back, however late its words arrive."""
     live: dict[ExecutionId, Resources] = {}
     """Executions here that have not ended as far as we know, with their needs."""
     named: frozenset[ExecutionId] = frozenset()

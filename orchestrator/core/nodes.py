@@ -20,6 +20,8 @@ from orchestrator.errors import NodeRefusedError, SessionConflictError, WrongClu
 
 LATE = 1.0
 """Seconds; a pass that is later than this was not running, and what it missed is not the nodes' fault."""
+FORMER = 8
+"""Sessions of a node that are remembered after it has another."""
 STUCK = 1.0
 """Seconds after which a backlog is looked at: its work may be better placed elsewhere."""
 
@@ -67,7 +69,7 @@ def open_session(draft: Draft, node_id: NodeId, node: NodeEntry | None, request:
     record = node.record
     if record.membership is Membership.REJECTED:
         raise NodeRefusedError(node_id, is_known=True)
-    if request.info is None:
+    if request.info is None or request.session in node.former:
         raise SessionConflictError(node_id, record.session)
     is_successor = request.previous == record.session
     is_over = record.connection is not Connection.CONNECTED or node.lease_until <= draft.now
@@ -76,6 +78,7 @@ def open_session(draft: Draft, node_id: NodeId, node: NodeEntry | None, request:
         raise SessionConflictError(node_id, record.session, seconds=left)
     node = draft.change_node(node_id)
     node.turn += 1
+    node.former = (*node.former, record.session)[-FORMER:]
     node.silent_stops.clear()
     draft.set_node_record(replace(record, session=request.session, info=request.info))
     draft.free(node_id)

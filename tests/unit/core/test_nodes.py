@@ -62,6 +62,19 @@ def test_a_superseded_session_is_told_so() -> None:
     assert world.cluster.nodes[N1].record.session == new.session
 
 
+def test_a_session_that_was_superseded_does_not_come_back_with_a_word_that_arrives_late() -> None:
+    world, old = a_world()
+    late = replace(old.request(), info=old.info)
+    old.restart(keeps=True)
+    old.sync()
+    world.pass_time(30)
+    with pytest.raises(SessionConflictError, match="this one was superseded"):
+        world.do(Sync(node_id=N1, request=late))
+    old.restart(keeps=True)
+    old.sync()
+    assert world.cluster.nodes[N1].record.session == old.session
+
+
 def test_a_sync_that_was_overtaken_is_not_observed() -> None:
     world, node = a_world()
     world.submit(a_job(count=1))
