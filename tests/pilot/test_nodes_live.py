@@ -4,7 +4,7 @@ import httpx
 
 from orchestrator.contract.execution import Cause
 from tests.helpers.server import Agent, Api
-from tests.helpers.terminal import app_for, screen, shows
+from tests.helpers.terminal import app_for, screen, shows, wait_for
 from tui.app import ShoalApp
 
 
@@ -42,6 +42,37 @@ async def test_a_node_shows_what_runs_and_what_failed_there_as_it_happens(api: A
             "running, failed in the last hour"
         )
         assert "nodes" not in "".join(paths)
+
+
+async def test_how_long_a_drained_node_keeps_what_it_runs_is_told_and_goes_down(api: Api) -> None:
+    agent = Agent(api)
+    await api.submit("etl", count=2)
+    await agent.sync()
+    agent.run(0, 1)
+    await agent.sync()
+    app = app_for(api.url)
+
+    def row(text: str) -> str:
+        return next(line for line in screen(app).splitlines() if text in line)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shows(pilot, "etl")
+        await pilot.press("g", "n")
+        await shows(pilot, "▶▶")
+        await pilot.press("D")
+        await shows(pilot, "2 of etl")
+        await pilot.press("shift+tab", *"10m", "enter")
+        await shows(pilot, "Draining 9m")
+        before = row("Draining")
+        await pilot.press("enter")
+        await shows(pilot, "2 executions running, moved in 9m")
+        await pilot.press("escape")
+        await shows(pilot, "Draining 9m")
+        await wait_for(pilot, lambda: row("Draining").split()[2:4] != before.split()[2:4], "less time is left")
+        agent.end(0)
+        agent.end(1)
+        await agent.sync()
+        await shows(pilot, "Drained  ")
 
 
 async def test_failure_groups_follow_the_job_and_are_asked_for_only_when_it_changed(api: Api) -> None:

@@ -28,6 +28,12 @@ def state_of(node: NodeState) -> str:
     return "Connected"
 
 
+def until_moved(node: NodeState, now: float) -> float | None:
+    """Seconds until what still runs on a node that is being drained is moved; None = nothing will be."""
+    due = seconds_of(node.drain.deadline) if node.drain is not None and state_of(node) == "Draining" else None
+    return None if due is None else max(0.0, due - now)
+
+
 def used(node: NodeState) -> Resources:
     """What executions have taken."""
     compute = node.info.compute_node_info

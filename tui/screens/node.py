@@ -11,7 +11,7 @@ from orchestrator.contract.node import NodeState
 from orchestrator.contract.partitions import Row
 from tui.bindings import bindings
 from tui.model.moments import bytes_text, clock, counted, seconds_of, short_duration
-from tui.model.nodes import STYLES, heard, state_of, used
+from tui.model.nodes import STYLES, heard, state_of, until_moved, used
 from tui.places import Focus
 from tui.screens.drain import DrainDialog
 from tui.screens.list_page import ListPage
@@ -157,6 +157,8 @@ class NodePage(ListPage[Placed], inherit_bindings=False):
         silence = heard(node, self.shoal.wall())
         first: list[Piece] = [(f" {node.info.node_id}  ", "title"), (state, STYLES[state])]
         first.append((f"  {counted(compute.running_executions, 'execution')} running", ""))
+        if (left := until_moved(node, self.shoal.wall())) is not None:
+            first.append((f", moved in {short_duration(left)}", "running"))
         first.append((f"  heard {'never' if silence is None else short_duration(silence) + ' ago'}", "muted"))
         if node.drain is not None:
             first.append((f"  {node.drain.reason}", "running"))

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from orchestrator.contract.node import NodeState
 from tui.bindings import bindings
 from tui.messages import OverviewChanged
-from tui.model.moments import bytes_text, counted, seconds_of, short_duration
-from tui.model.nodes import STYLES, blocks, codes, heard, share, slots, state_of, used
+from tui.model.moments import bytes_text, counted, short_duration
+from tui.model.nodes import STYLES, blocks, codes, heard, share, slots, state_of, until_moved, used
 from tui.places import Focus
 from tui.screens.drain import DrainDialog
 from tui.screens.list_page import ListPage
@@ -26,7 +26,7 @@ class NodesPage(ListPage[NodeState], inherit_bindings=False):
     ORDERS = ("node", "state", "running", "failed in an hour", "cpu used", "memory used")
     COLUMNS = (
         Column(title="NODE", width=12, flexible=True, order="node"),
-        Column(title="STATE", width=10, order="state"),
+        Column(title="STATE", width=15, order="state"),
         Column(title="SLOTS", width=14, drop=2),
         Column(title="CPU used/alloc", width=14, drop=3, order="cpu used"),
         Column(title="MEM", width=4, right=True, order="memory used"),
@@ -85,6 +85,7 @@ class NodesPage(ListPage[NodeState], inherit_bindings=False):
             "last error": row.connection_state.last_error,
             "version": row.info.bacalhau_version.git_version,
             "drain": row.drain.reason or "drained" if row.drain else "",
+            "drain deadline": row.drain.deadline if row.drain else "",
         }
 
     def headline(self) -> list[Piece]:
@@ -104,11 +105,11 @@ class NodesPage(ListPage[NodeState], inherit_bindings=False):
         compute, taken, state = node.info.compute_node_info, used(node), state_of(node)
         most = compute.max_capacity
         silence = heard(node, self.shoal.wall())
-        left = _until(node, self.shoal.wall())
+        left = until_moved(node, self.shoal.wall())
         failed = node.work.failed if node.work else None
         return (
             [(node.info.node_id, "title")],
-            [(f"{state}{left}", STYLES[state])],
+            [(state if left is None else f"{state} {short_duration(left)}", STYLES[state])],
             _slots(node),
             [(f"{taken.cpu:g}/{most.cpu:g}", _style(share(taken.cpu, most.cpu)))],
             [(f"{share(taken.memory, most.memory):.0%}", _style(share(taken.memory, most.memory)))],
@@ -155,8 +156,3 @@ def _slots(node: NodeState) -> list[Piece]:
         return [(blocks(0, BLOCKS), "waiting")]
     taken, whole = found
     return [(blocks(taken / whole, BLOCKS), _style(taken / whole)), (f" {taken:,}/{whole:,}", "muted")]
-
-
-def _until(node: NodeState, now: float) -> str:
-    due = seconds_of(node.drain.deadline) if node.drain and node.drain.deadline else None
-    return "" if due is None or due < now else f" {short_duration(due - now)}"

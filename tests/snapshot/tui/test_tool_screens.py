@@ -11,7 +11,7 @@ from orchestrator.contract.api import NodeList
 from orchestrator.contract.execution import Cause
 from orchestrator.contract.history import Level
 from orchestrator.contract.ids import JobId, NodeId
-from orchestrator.contract.node import NodeState, Resources, Work
+from orchestrator.contract.node import Drain, NodeState, Resources, Work
 from orchestrator.contract.overview import ClusterEvent, ClusterEvents
 from orchestrator.contract.partitions import (
     ActionResult,
@@ -79,6 +79,7 @@ def rich_cluster() -> FakeApi:
         groups.append(group)
     api.on("GET", f"{JOBS}/[^/]+/failures", Failures(next_token="", items=tuple(groups)))
     nodes = tuple(busy(labelled(node_of(name)), failed) for name, failed in (("n-01", 0), ("n-02", 0), ("n-07", 14)))
+    nodes = (*nodes[:2], drained(nodes[2]))
     api.on("GET", "/api/v1/orchestrator/nodes", NodeList(next_token="", nodes=nodes))
     api.on("GET", "/api/v1/orchestrator/nodes/.+", {"Node": msgspec.to_builtins(nodes[0])})
     rows = Rows(next_token="", items=tuple(row(index, "running") for index in (434, 437, 440)))
@@ -155,6 +156,13 @@ def labelled(node: NodeState) -> NodeState:
     """The node with labels as one would have them."""
     info = msgspec.structs.replace(node.info, labels={"os": "linux", "zone": "eu-1"})
     return msgspec.structs.replace(node, info=info)
+
+
+def drained(node: NodeState) -> NodeState:
+    """The node as it is drained, with ten minutes left."""
+    return msgspec.structs.replace(
+        node, drain=Drain(reason="bad disk", since="2026-10-14T17:41:40Z", deadline="2026-10-14T17:56:40Z")
+    )
 
 
 def busy(node: NodeState, failed: int) -> NodeState:

@@ -8,7 +8,7 @@ from tui.cli.context import Context
 from tui.cli.diagnostics import UsageError
 from tui.cli.listing import Column, TableOptions, show_list, show_object
 from tui.cli.options import checked_labels, limit_option, object_options, order_options, table_options
-from tui.model.moments import bytes_text
+from tui.model.moments import bytes_text, short_duration
 
 if TYPE_CHECKING:
     from orchestrator.contract.node import NodeState
@@ -62,7 +62,7 @@ async def _list(context: Context, groups: list[str], query: dict[str, Any], opti
 
 def _row(node: "NodeState", groups: list[str], column: Column) -> list[str]:
     info = node.info
-    cells = [column.id(info.node_id), info.node_type, node.membership.value, _status(node)]
+    cells = [column.id(info.node_id), info.node_type, node.membership.value, _status(node, column)]
     for word in groups:
         match word:
             case "labels":
@@ -79,12 +79,17 @@ def _row(node: "NodeState", groups: list[str], column: Column) -> list[str]:
     return cells
 
 
-def _status(node: "NodeState") -> str:
-    """CONNECTED or DISCONNECTED, as in Bacalhau; DRAINING or DRAINED of a connected node that is taken out of use."""
-    from tui.model.nodes import state_of
+def _status(node: "NodeState", column: Column) -> str:
+    """CONNECTED or DISCONNECTED, as in Bacalhau; DRAINING, with its deadline, or DRAINED of a connected node out of use."""
+    from tui.model.nodes import state_of, until_moved
 
     state = state_of(node)
-    return state.upper() if state in ("Draining", "Drained") else node.connection.value
+    if state not in ("Draining", "Drained"):
+        return node.connection.value
+    left = until_moved(node, column.now.timestamp())
+    if left is None or node.drain is None:
+        return state.upper()
+    return f"DRAINING {short_duration(left)}" if column.is_brief else f"DRAINING until {node.drain.deadline}"
 
 
 def _capacity(node: "NodeState") -> list[str]:
