@@ -49,7 +49,7 @@ KEYS = (
     Key("go.logs", "l", "choose('logs')", "logs", "Logs of all partitions"),
     Key("go.profiles", "p", "choose('profiles')", "profiles", "Other orchestrators"),
     Key("go.top", "g", "choose('top')", "top", "To the top"),
-    Key("go.close", "escape,q", "choose('')", "close", "Close this menu"),
+    Key("go.close", "escape,q", "choose('')", "close", "Close this menu", 1),
     # tables and grid: moving
     Key("move.up", "up,k", "move(-1)", "up", "Up"),
     Key("move.down", "down,j", "move(1)", "down", "Down"),
@@ -221,16 +221,16 @@ KEYS = (
     Key("dialog.accept", "y", "accept", "yes", "Do it", 1),
     Key("dialog.cancel", "escape,n,q", "cancel", "cancel", "Leave everything as it is", 2),
     Key("dialog.completed", "i", "toggle_completed", "include completed", "Also what is completed already", 3),
-    Key("dialog.next", "right,tab,down", "app.focus_next", "next", "The next button"),
-    Key("dialog.previous", "left,shift+tab,up", "app.focus_previous", "previous", "The previous button"),
-    Key("dialog.press", "enter", "press", "press", "Press the button"),
+    Key("dialog.next", "tab,right,down", "app.focus_next", "next", "The next button", 4),
+    Key("dialog.previous", "shift+tab,left,up", "app.focus_previous", "previous", "The previous button"),
+    Key("dialog.press", "enter,space", "press", "press", "Press the button", 5),
     # a text that is only read
     Key("reader.close", "escape,q,question_mark,f1,enter", "close", "close", "Close this text", 1),
     Key("reader.up", "up,k", "scroll(-1)", "up", "Up"),
     Key("reader.down", "down,j", "scroll(1)", "down", "Down"),
     Key("reader.page-up", "pageup,b", "scroll(-20)", "page up", "A page up"),
     Key("reader.page-down", "pagedown,space", "scroll(20)", "page down", "A page down"),
-    Key("reader.copy", "y", "copy", "copy", "Copy this text"),
+    Key("reader.copy", "y", "copy", "copy", "Copy this text", 2),
     *TOOL_KEYS,
 )
 BY_ID: Mapping[str, Key] = {key.id: key for key in KEYS}

@@ -54,7 +54,7 @@ TOOL_KEYS = (
     Key("replay.minute-back", "left_curly_bracket", "app.replay_skip(-60)", "minute back", "A minute back"),
     Key("replay.minute", "right_curly_bracket", "app.replay_skip(60)", "minute", "A minute on"),
     # choosing
-    Key("chooser.close", "escape,q", "close", "close", "Choose nothing"),
+    Key("chooser.close", "escape,q", "close", "close", "Choose nothing", 2),
     # composing a job: in fields of text only these act
     Key("compose.flip", "f2", "flip", "form/YAML", "The form, or the YAML of the same job", 1),
     Key("compose.templates", "f3", "templates", "templates", "Begin with a template, or a draft", 2),

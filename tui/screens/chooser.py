@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from tui.bindings import bindings
+from tui.screens.modal import Modal
 from tui.widgets.lines import Lines
 from tui.widgets.table import Cell, Column, Table
 
 
-class Chooser(ModalScreen[int], inherit_bindings=False):
+class Chooser(Modal[int], inherit_bindings=False):
     """Gives the position of what was chosen; -1 = nothing."""
 
     BINDINGS = bindings("chooser")

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 
 from tui.bindings import bindings
+from tui.screens.modal import Modal
 from tui.widgets.choice import Choice
 from tui.widgets.lines import Lines
 
@@ -19,7 +19,7 @@ BOX = """
 """
 
 
-class Dialog(ModalScreen[bool], inherit_bindings=False):
+class Dialog(Modal[bool], inherit_bindings=False):
     """A question with two answers; gives whether it was accepted. Subclasses compose it, and do it in `action_accept`."""
 
     BINDINGS = bindings("dialog")

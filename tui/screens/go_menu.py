@@ -1,20 +1,20 @@
 """The menu behind `g`: one more key, and we are there."""
 
 from textual.app import ComposeResult
-from textual.screen import ModalScreen
 
 from tui.bindings import KEYS, bindings, shown
 from tui.places import Focus, is_open_to
+from tui.screens.modal import Modal
 from tui.widgets.lines import Lines
 
 
-class GoMenu(ModalScreen[str], inherit_bindings=False):
+class GoMenu(Modal[str], inherit_bindings=False):
     """Gives the id of a place, `jobs`, `top`, or an empty text."""
 
     BINDINGS = bindings("go")
     DEFAULT_CSS = """
     GoMenu { align: left bottom; background: transparent; }
-    GoMenu Lines { height: 1; margin: 0 0 1 0; }
+    GoMenu #go { height: 1; margin: 0 0 1 0; }
     """
 
     def __init__(self, focus: Focus) -> None:

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 
 from tui.bindings import bindings
+from tui.screens.modal import Modal
 from tui.widgets.lines import Lines, Pieces
 
 if TYPE_CHECKING:
     from tui.app import ShoalApp
 
 
-class Reader(ModalScreen[None], inherit_bindings=False):
+class Reader(Modal[None], inherit_bindings=False):
     """Lines with a title. `fill` replaces them while it is open."""
 
     BINDINGS = bindings("reader")
@@ -26,7 +26,6 @@ class Reader(ModalScreen[None], inherit_bindings=False):
     }
     Reader #title { height: 1; }
     Reader VerticalScroll { height: auto; scrollbar-size-vertical: 1; }
-    Reader #hint { height: 1; }
     """
 
     def __init__(self, title: str, lines: Sequence[Pieces]) -> None:
@@ -35,16 +34,14 @@ class Reader(ModalScreen[None], inherit_bindings=False):
         self._lines = list(lines)
 
     def compose(self) -> ComposeResult:
-        """Title, text, what closes it."""
+        """Title and text."""
         with Vertical():
             yield Lines(id="title")
             with VerticalScroll(id="text"):
                 yield Lines(id="lines")
-            yield Lines(id="hint")
 
     def on_mount(self) -> None:
         """Show what there is."""
-        self.query_one("#hint", Lines).show([[("esc", "key"), (" close  ", "muted"), ("y", "key"), (" copy", "muted")]])
         self.fill(self._title, self._lines)
 
     def fill(self, title: str, lines: Sequence[Pieces]) -> None:
@@ -54,7 +51,7 @@ class Reader(ModalScreen[None], inherit_bindings=False):
         text = self.query_one("#lines", Lines)
         text.styles.height = max(1, len(self._lines))
         scroll = self.query_one(VerticalScroll)
-        scroll.styles.max_height = max(3, self.app.size.height * 9 // 10 - 4)
+        scroll.styles.max_height = max(3, self.app.size.height * 9 // 10 - 3)
         text.show(self._lines)
 
     @property

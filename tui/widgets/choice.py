@@ -12,7 +12,7 @@ from tui.widgets.lines import Lines
 class Choice(Lines, can_focus=True):
     """One answer of a dialog."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "press", "press", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,space", "press", "press", show=False, id="dialog.press")]
     DEFAULT_CSS = """
     Choice { width: auto; min-width: 10; height: 1; margin: 0 2 0 0; background: $panel; }
     """
