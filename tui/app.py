@@ -15,7 +15,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 from textual.app import SystemCommand
 from textual.command import CommandPalette
-from textual.events import CursorPosition, Key
+from textual.events import CursorPosition, DescendantFocus, Key
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 from textual.worker import Worker
@@ -313,6 +313,11 @@ class ShoalApp(InTurn[int], inherit_bindings=False):
             return os.name == "posix" and not self.is_web
         return True
 
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Nothing blinks: that would be a picture every half second."""
+        if isinstance(event.widget, Input | TextArea):
+            event.widget.cursor_blink = False
+
     def on_key(self, event: Key) -> None:
         """Esc with a key right behind it arrives as alt and that key: nothing of ours is bound to those, so it is both."""
         if event.key.startswith("alt+"):
@@ -347,10 +352,6 @@ class ShoalApp(InTurn[int], inherit_bindings=False):
         from tui.screens.help import help_of  # noqa: PLC0415 - it is seldom asked for
 
         self.cover(help_of(self.screen, self.palette))
-
-    def action_action_menu(self) -> None:
-        """All that can be done here."""
-        self.action_command_palette()
 
     def action_picture(self) -> None:
         """Save the screen as an SVG picture."""

@@ -93,7 +93,7 @@ KEYS = (
     Key("jobs.spec", "Y", "copy_spec", "copy spec", "Copy the job as YAML"),
     Key("jobs.save", "s", "save", "save", "Save the list as CSV"),
     Key("jobs.save-json", "ctrl+s", "save_json", "save JSON", "Save the list as JSON"),
-    Key("jobs.menu", "a", "app.action_menu", "actions", "All that can be done here"),
+    Key("jobs.menu", "a", "app.command_palette", "actions", "All that can be done here"),
     # one job
     Key("job.next", "n", "next(1)", "next failed", "The next failed partition, or match of the filter", 2),
     Key("job.previous", "N", "next(-1)", "previous failed", "The previous failed partition, or match of the filter"),
@@ -139,7 +139,7 @@ KEYS = (
     Key("job.spec", "Y", "copy_spec", "copy spec", "Copy the job as YAML"),
     Key("job.save", "s", "save", "save", "Save the partitions as CSV"),
     Key("job.save-json", "ctrl+s", "save_json", "save JSON", "Save the partitions as JSON"),
-    Key("job.menu", "a", "app.action_menu", "actions", "All that can be done here"),
+    Key("job.menu", "a", "app.command_palette", "actions", "All that can be done here"),
     # one partition
     Key("partition.log", "l,enter", "log", "log", "Log of the attempt under the cursor", 1),
     Key("partition.earlier", "less_than_sign", "attempt(-1)", "attempt", "The attempt before", 2),
@@ -166,7 +166,7 @@ KEYS = (
     Key("partition.copy", "y", "copy", "copy", "Copy the id of the execution"),
     Key("partition.spec", "Y", "copy_spec", "copy spec", "Copy the job as YAML"),
     Key("partition.why", "W", "why", "why", "Why it waits", 8),
-    Key("partition.menu", "a", "app.action_menu", "actions", "All that can be done here"),
+    Key("partition.menu", "a", "app.command_palette", "actions", "All that can be done here"),
     # a log
     Key("log.follow", "f", "follow", "follow", "Stay at the end as it grows", 1),
     Key("log.next", "n", "match(1)", "match", "The next match", 3),
@@ -205,7 +205,7 @@ KEYS = (
     Key("log.compare", "d", "app.open_tool('compare')", "compare", "Compare A with this attempt", 14),
     Key("log.retry", "r", "retry", "retry", "Retry this partition", 9, acts=True),
     Key("log.stop", "x", "stop", "stop", "Stop this partition", 15, acts=True),
-    Key("log.menu", "a", "app.action_menu", "actions", "All that can be done here"),
+    Key("log.menu", "a", "app.command_palette", "actions", "All that can be done here"),
     # the text of a log
     Key("text.up", "up,k", "move(-1)", "up", "A line up"),
     Key("text.down", "down,j", "move(1)", "down", "A line down"),

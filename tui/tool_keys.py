@@ -8,7 +8,7 @@ TOOL_KEYS = (
     Key("list.save", "s", "save", "save", "Save the list as CSV", 34),
     Key("list.save-json", "ctrl+s", "save_json", "save JSON", "Save the list as JSON"),
     Key("list.copy", "y", "copy", "copy", "Copy what is under the cursor", 32),
-    Key("list.menu", "a", "app.action_menu", "actions", "All that can be done here"),
+    Key("list.menu", "a", "app.command_palette", "actions", "All that can be done here"),
     # failure groups
     Key("errors.log", "l", "log", "sample log", "The log of one partition of the group", 2),
     Key("errors.retry", "r", "retry", "retry group", "Retry the partitions of the group", 3, acts=True),
@@ -38,7 +38,7 @@ TOOL_KEYS = (
     Key("logs.save", "s", "save", "save", "Save what is shown as a file", 6),
     Key("logs.copy", "y", "copy", "copy line", "Copy the line at the cursor"),
     Key("logs.pager", "o", "pager", "$PAGER", "Open what is shown in $PAGER", 13),
-    Key("logs.menu", "a", "app.action_menu", "actions", "All that can be done here"),
+    Key("logs.menu", "a", "app.command_palette", "actions", "All that can be done here"),
     # comparing two attempts
     Key("compare.next", "n", "difference(1)", "difference", "The next difference", 1),
     Key("compare.previous", "N", "difference(-1)", "previous difference", "The previous difference"),

@@ -26,11 +26,6 @@ class JobForm(VerticalScroll, can_focus=False):
                 yield Label(field.label, markup=False)
                 yield Input(placeholder=field.hint, id=f"field-{field.id}", select_on_focus=False)
 
-    def on_mount(self) -> None:
-        """Nothing blinks."""
-        for line in self.query(Input):
-            line.cursor_blink = False
-
     def fill(self, job: Composition, *, is_ascii: bool) -> None:
         """Show what the fields are now; a text that was refused stays as it was typed."""
         engine = form.engine_of(job.checked.data)

@@ -15,10 +15,6 @@ class YamlArea(TextArea):
     YamlArea, YamlArea:focus { border: none; padding: 0; }
     """
 
-    def on_mount(self) -> None:
-        """Nothing blinks."""
-        self.cursor_blink = False
-
     def on_key(self, event: Key) -> None:
         """The first esc leaves the editor, as in others; where nothing else can have the focus, Textual's would stay in it."""
         if event.key == "escape":
