@@ -25,7 +25,7 @@ from orchestrator.core.model import ExecutionRecord
 from orchestrator.errors import AttemptNotFoundError, InvalidRequestError, OrchestratorError
 from orchestrator.logbook import BOTH, LogPiece
 from orchestrator.routes.backend import Backend
-from orchestrator.routes.logstream import WRITING, Emit, JobLog, LogWish
+from orchestrator.routes.logstream import Emit, JobLog, LogWish, freshen
 from orchestrator.routes.partitions import attempts_of
 from orchestrator.routes.views import rfc3339
 from orchestrator.routes.wire import HttpRequest, answer, query
@@ -88,8 +88,8 @@ async def get_log(
     record = next((one for one in records if one.attempt == attempt), None)
     if record is None:
         raise AttemptNotFoundError(entry.id, index, attempt)
-    if asked.fresh and record.state in WRITING:
-        await backend.logbook.freshen(record.id)
+    if asked.fresh:
+        await freshen(backend, [record])
     offset = asked.offset
     if offset < 0:
         offset = max(0, (await backend.logbook.extents(record.id))[stream][1] + offset)
@@ -197,8 +197,8 @@ async def write_wanted(socket: Socket, job_id: str, backend: Backend, emit: Emit
     asked = query(given, StreamQuery)
     entry = await backend.reactor.entry(job_id, asked.namespace)
     record = await wanted_execution(backend, entry, asked)
-    if record.state in WRITING and asked.follow is asked.tail:  # where the log is now: to end there, or to begin there
-        await backend.logbook.freshen(record.id)
+    if asked.follow is asked.tail:  # where the log is now: to end there, or to begin there
+        await freshen(backend, [record])
     begin = {}
     if asked.tail:
         begin = {stream: size for stream, (_, size) in (await backend.logbook.extents(record.id)).items()}

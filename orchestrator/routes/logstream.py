@@ -51,6 +51,14 @@ class LogWish(msgspec.Struct, frozen=True, kw_only=True):
     timestamps: bool = False
 
 
+async def freshen(backend: Backend, records: Iterable[ExecutionRecord]) -> None:
+    """Have the nodes that still write these logs ship what is written, all at once."""
+    async with asyncio.TaskGroup() as asking:
+        for record in records:
+            if record.state in WRITING:
+                asking.create_task(backend.logbook.freshen(record.id))
+
+
 class JobLog:
     """One stream: what was asked for, checked, and where its lines go."""
 
@@ -76,10 +84,7 @@ class JobLog:
             return
         for begin in range(0, len(wanted), PAGE):
             records = await self.attempts(wanted[begin : begin + PAGE], is_first=True)
-            async with asyncio.TaskGroup() as asking:
-                for record in records:
-                    if record.state in WRITING:
-                        asking.create_task(self.backend.logbook.freshen(record.id))
+            await freshen(self.backend, records)
             for record in records:
                 await self.read(record)
         if self.number and len(wanted) == 1 and not self.seen:

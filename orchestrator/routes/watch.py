@@ -74,9 +74,9 @@ async def frames(backend: Backend, entry: JobEntry, commit: int, fields: Fields 
                 newest = await reactor.entry(entry.id)
             except JobNotFoundError:
                 return
-            if newest is not entry and newest.record.job.version != entry.record.job.version:
-                yield line_of(frame_of(backend, newest, (), 0))
             if newest is not entry:
+                if newest.record.job.version != entry.record.job.version:
+                    yield line_of(frame_of(backend, newest, (), 0))
                 return
             log = reactor.changes(entry.id)
             at = reactor.commit

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartCluster
-from tests.helpers.docker import PrivateEngine, build_image, docker, private_engine
+from tests.helpers.docker import PrivateEngine, build_image, private_engine
 from tests.helpers.jobs import ONCE, docker_job, shell_job
 from tests.helpers.mayhem import Mayhem, check_history, stdout_of, wait_nothing_runs, witnessed_job
 from tests.helpers.processes import Cluster, wait_until
@@ -43,11 +43,6 @@ def bare_path(home: Path) -> str:
         assert found, tool
         (tools / tool).symlink_to(found)
     return str(tools)
-
-
-def containers(engine: PrivateEngine) -> list[str]:
-    """Names of all containers, ended ones included."""
-    return docker("ps", "--all", "--format", "{{.Names}}", host=engine.host).split()
 
 
 @pytest.mark.timeout(SECONDS + 180)
@@ -84,7 +79,7 @@ def test_containers_survive_kills_of_everything(
     script = task["Engine"]["Params"]["Arguments"][1]
     task["Engine"] = {"Type": "docker", "Params": {"Image": "busybox", "Parameters": ["sh", "-c", script]}}
     survive(cluster, job, witnesses)
-    wait_until(lambda: not containers(engine), 20, "no container is left")
+    wait_until(lambda: not engine.containers(), 20, "no container is left")
 
 
 def survive(cluster: Cluster, job: dict[str, object], witnesses: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartCluster
-from tests.helpers.docker import PrivateEngine, build_image, docker, private_engine
+from tests.helpers.docker import PrivateEngine, build_image, private_engine
 from tests.helpers.jobs import ONCE, docker_job
 from tests.helpers.late_engine import late_engine
 from tests.helpers.processes import wait_until
@@ -20,11 +20,6 @@ def engine() -> Iterator[PrivateEngine]:
     with private_engine() as found:
         build_image("busybox", found.host)
         yield found
-
-
-def containers(engine: PrivateEngine) -> list[str]:
-    """Names of all containers, ended ones included."""
-    return docker("ps", "--all", "--format", "{{.Names}}", host=engine.host).split()
 
 
 def test_an_engine_restarted_in_the_middle_of_a_job_costs_the_task_nothing(
@@ -44,7 +39,7 @@ def test_an_engine_restarted_in_the_middle_of_a_job_costs_the_task_nothing(
         assert {attempt["Cause"] for attempt in before} <= {"agent"}, before
     logs = cluster.shoal("job", "logs", job_id).out.splitlines()
     assert sorted(line.partition("| ")[2] for line in logs) == [f"did {index}" for index in range(8)]
-    wait_until(lambda: not containers(engine), 30, "no container is left")
+    wait_until(lambda: not engine.containers(), 30, "no container is left")
 
 
 def test_a_container_that_ignores_sigterm_is_gone_when_stopped(
@@ -57,7 +52,7 @@ def test_a_container_that_ignores_sigterm_is_gone_when_stopped(
     began = time.monotonic()
     assert cluster.shoal("job", "stop", job_id).code == 0
     assert cluster.job_state(job_id) == "Stopped"
-    wait_until(lambda: not containers(engine), 30, "it is gone")
+    wait_until(lambda: not engine.containers(), 30, "it is gone")
     assert time.monotonic() - began > 3, "it was asked first"
     wait_until(lambda: len(cluster.rows(job_id, "stopped")) == 1, 10, "and the node said so")
 
@@ -77,7 +72,7 @@ def test_a_container_that_is_made_when_nobody_wants_it_any_more_does_not_stay(
             cluster.nodes[name].kill()
             cluster.start_node(name)
             assert cluster.wait_ended(job_id) == "Completed"
-            wait_until(lambda: not containers(engine), 20, "what ran afterwards is removed")
+            wait_until(lambda: not engine.containers(), 20, "what ran afterwards is removed")
         else:
             assert cluster.shoal("job", "stop", job_id).code == 0
             wait_until(lambda: len(cluster.rows(job_id, "stopped")) == 1, 20, "the node said so")
@@ -85,4 +80,4 @@ def test_a_container_that_is_made_when_nobody_wants_it_any_more_does_not_stay(
         late.let_go()
         wait_until(lambda: late.answer, 30, "the engine has carried it out")
         assert late.answer.startswith(b"HTTP/1.1 201 "), late.answer
-        wait_until(lambda: not containers(engine), 20, "no container is left")
+        wait_until(lambda: not engine.containers(), 20, "no container is left")

@@ -156,6 +156,10 @@ class PrivateEngine:
             assert time.monotonic() < deadline, (place / "log").read_text()[-2000:]
             time.sleep(0.1)
 
+    def containers(self) -> list[str]:
+        """Names of all containers, ended ones included."""
+        return docker("ps", "--all", "--format", "{{.Names}}", host=self.host).split()
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End it, and the containerd that it started; with SIGKILL its containers go on."""
         assert self._process is not None
